@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""An issuing authority: plans a certificate, lints it, signs it."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from fleetpki.errors import FleetError
+from fleetpki.pki import keys
+from fleetpki.pki.keys import PrivateKey, PublicKey
+from fleetpki.pki.lint import lint
+from fleetpki.pki.profiles import BACKDATE, Profile
+
+_KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a certificate will say, fixed before it is signed so that it can be recorded first."""
+
+    profile: Profile
+    common_name: str
+    public_key: PublicKey
+    serial: int
+    not_before: datetime
+    not_after: datetime
+    hosts: tuple[str, ...] = ()
+
+
+class Issuer:
+    """An authority's certificate and key, and the chain its certificates are sent with."""
+
+    def __init__(self, certificate: x509.Certificate, key: PrivateKey, chain_pem: str = "") -> None:
+        """Pair a certificate with its key; refuses a key of another certificate."""
+        if certificate.public_key() != key.public_key():
+            raise FleetError(
+                f"the key does not belong to the certificate of {certificate.subject.rfc4514_string()}",
+                "restore the pair of files that were made together",
+            )
+        self.certificate = certificate
+        self.chain_pem = chain_pem
+        self._key = key
+
+    @classmethod
+    def from_pem(cls, certificate_pem: bytes, key_pem: bytes) -> "Issuer":
+        """Load an authority whose own certificate is the whole chain below the trust anchor."""
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+            key = serialization.load_pem_private_key(key_pem, password=None)
+        except (ValueError, TypeError) as error:
+            raise FleetError(
+                "the issuing certificate or its key cannot be read: not PEM, damaged or encrypted",
+                "restore ca/issuing.crt and ca/issuing.key from a backup",
+            ) from error
+        if not isinstance(key, PrivateKey):
+            raise FleetError("the issuing key is neither EC nor RSA", "restore ca/issuing.key from a backup")
+        return cls(certificate, key, chain_pem=to_pem(certificate))
+
+    def plan(
+        self,
+        profile: Profile,
+        common_name: str,
+        public_key: PublicKey,
+        now: datetime,
+        *,
+        validity: timedelta | None = None,
+        hosts: Sequence[str] = (),
+    ) -> Plan:
+        """Fix serial number and validity; a certificate never starts before nor outlives its issuer."""
+        issuer = self.certificate
+        if now >= issuer.not_valid_after_utc:
+            raise FleetError(
+                f"the issuing certificate expired on {issuer.not_valid_after_utc:%Y-%m-%d}",
+                "make a new issuing CA with the root key",
+            )
+        start = now.replace(microsecond=0)
+        return Plan(
+            profile=profile,
+            common_name=common_name,
+            public_key=public_key,
+            serial=x509.random_serial_number(),
+            not_before=max(start - BACKDATE, issuer.not_valid_before_utc),
+            not_after=min(start + (validity or profile.validity), issuer.not_valid_after_utc),
+            hosts=tuple(hosts),
+        )
+
+    def sign(self, plan: Plan) -> x509.Certificate:
+        """Lint the planned certificate under a throw-away signature, then sign it for real."""
+        builder = build(plan, self.certificate.subject, self._key.public_key())
+        draft = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        lint(draft, plan.profile, self.certificate)
+        return builder.sign(self._key, signature_hash(self._key))
+
+
+def build(plan: Plan, issuer_name: x509.Name, issuer_key: PublicKey) -> x509.CertificateBuilder:
+    """Put the plan into the form that is signed."""
+    profile = plan.profile
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject_name(plan.common_name))
+        .issuer_name(issuer_name)
+        .public_key(plan.public_key)
+        .serial_number(plan.serial)
+        .not_valid_before(plan.not_before)
+        .not_valid_after(plan.not_after)
+        .add_extension(x509.BasicConstraints(profile.is_ca, profile.path_length), critical=True)
+        .add_extension(_key_usage(profile), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(plan.public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+    if profile.extended_key_usage is not None:
+        usage = x509.ExtendedKeyUsage([profile.extended_key_usage])
+        builder = builder.add_extension(usage, critical=False)
+    if plan.hosts:
+        names = x509.SubjectAlternativeName([_general_name(host) for host in plan.hosts])
+        builder = builder.add_extension(names, critical=False)
+    return builder
+
+
+def subject_name(common_name: str) -> x509.Name:
+    """A name that is a common name and nothing else."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """The digest that matches the strength of a signing key."""
+    return hashes.SHA384() if keys.accept(key.public_key())[1] == keys.KeyType.EC_P384 else hashes.SHA256()
+
+
+def to_pem(certificate: x509.Certificate) -> str:
+    """PEM text."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def _key_usage(profile: Profile) -> x509.KeyUsage:
+    return x509.KeyUsage(**{usage: usage in profile.key_usage for usage in _KEY_USAGES})
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What each kind of certificate looks like, as data."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography.x509 import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+YEAR = timedelta(days=365)
+
+BACKDATE = timedelta(minutes=5)
+"""How far before now a certificate starts. A crystal of 20 ppm needs half a year without
+synchronisation to drift this far, so a device whose clock is merely slow accepts its new certificate."""
+
+SIGN_ONLY = frozenset({"digital_signature"})
+CERTIFICATE_AUTHORITY = frozenset({"key_cert_sign", "crl_sign"})
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of certificate."""
+
+    name: str
+    validity: timedelta
+    key_usage: frozenset[str]
+    extended_key_usage: ObjectIdentifier | None = None
+    is_ca: bool = False
+    path_length: int | None = None
+    names_hosts: bool = False
+
+
+ROOT = Profile("root", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=1)
+ISSUING = Profile("issuing", 5 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0)
+BOOTSTRAP_CA = Profile("bootstrap-ca", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0)
+BROKER = Profile("broker", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.SERVER_AUTH, names_hosts=True)
+SERVICE = Profile("service", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
+BOOTSTRAP = Profile("bootstrap", 10 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
+DEVICE = Profile("device", timedelta(days=90), SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
