@@ -1,0 +1,260 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "identity_store.h"
+
+#include <mbedtls/platform_util.h>
+#include <string.h>
+
+#include "bytes.h"
+
+#define FORMAT_VERSION 1
+#define CRC_LEN 4
+
+#define RECORD_KEY "commit"
+#define RECORD_MAGIC "CMCR"
+#define RECORD_LEN 20
+
+#define SLOT_MAGIC "CMID"
+#define SLOT_HEADER_LEN 20
+
+_Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + CRC_LEN <= CERT_SLOT_BLOB_MAX,
+               "a slot has to fit its buffer");
+_Static_assert(CERT_CHAIN_PEM_MAX <= UINT16_MAX, "lengths are stored in 16 bits");
+
+static const char *slot_key(cert_slot_t slot)
+{
+    return slot == CERT_SLOT_A ? "slot_a" : "slot_b";
+}
+
+const char *store_slot_name(cert_slot_t slot)
+{
+    return slot == CERT_SLOT_A ? "A" : slot == CERT_SLOT_B ? "B" : "none";
+}
+
+static bool in_use(const cert_commit_record_t *record, cert_slot_t slot)
+{
+    return record->current == slot || record->trial == slot;
+}
+
+cert_slot_t store_free_slot(const cert_commit_record_t *record)
+{
+    if (!in_use(record, CERT_SLOT_A)) {
+        return CERT_SLOT_A;
+    }
+    return in_use(record, CERT_SLOT_B) ? CERT_SLOT_NONE : CERT_SLOT_B;
+}
+
+void store_wipe_identity(cert_identity_t *identity)
+{
+    mbedtls_platform_zeroize(identity, sizeof(*identity));
+}
+
+/*
+ * What every stored value begins and ends with: a magic, the format version, and the CRC of all before it. The version is judged
+ * first, as a newer format may put its CRC elsewhere.
+ */
+static cert_status_t check_frame(const uint8_t *blob, size_t len, const char *magic, size_t min_len)
+{
+    if (len < 6 || memcmp(blob, magic, 4) != 0) {
+        return CERT_ERR_CORRUPT;
+    }
+    if (bytes_get_u16(blob + 4) > FORMAT_VERSION) {
+        return CERT_ERR_NEWER_FORMAT;
+    }
+    if (len < min_len || bytes_get_u32(blob + len - CRC_LEN) != bytes_crc32(blob, len - CRC_LEN)) {
+        return CERT_ERR_CORRUPT;
+    }
+    return CERT_OK;
+}
+
+static void begin_frame(uint8_t *blob, const char *magic)
+{
+    memcpy(blob, magic, 4);
+    bytes_put_u16(blob + 4, FORMAT_VERSION);
+}
+
+static size_t end_frame(uint8_t *blob, size_t len)
+{
+    bytes_put_u32(blob + len, bytes_crc32(blob, len));
+    return len + CRC_LEN;
+}
+
+static size_t encode_slot(const cert_identity_t *identity, uint8_t *blob)
+{
+    size_t id_len = strlen(identity->request_id);
+    begin_frame(blob, SLOT_MAGIC);
+    blob[6] = (uint8_t)identity->origin;
+    blob[7] = (uint8_t)identity->key_kind;
+    bytes_put_u32(blob + 8, identity->generation);
+    bytes_put_u16(blob + 12, (uint16_t)id_len);
+    bytes_put_u16(blob + 14, (uint16_t)identity->key_len);
+    bytes_put_u16(blob + 16, (uint16_t)identity->chain_len);
+    bytes_put_u16(blob + 18, 0);
+    uint8_t *out = blob + SLOT_HEADER_LEN;
+    memcpy(out, identity->request_id, id_len);
+    out += id_len;
+    memcpy(out, identity->key, identity->key_len);
+    out += identity->key_len;
+    memcpy(out, identity->chain_pem, identity->chain_len);
+    out += identity->chain_len;
+    return end_frame(blob, (size_t)(out - blob));
+}
+
+static cert_status_t decode_slot(const uint8_t *blob, size_t len, cert_identity_t *identity)
+{
+    cert_status_t status = check_frame(blob, len, SLOT_MAGIC, SLOT_HEADER_LEN + CRC_LEN);
+    if (status != CERT_OK) {
+        return status;
+    }
+    size_t id_len = bytes_get_u16(blob + 12);
+    size_t key_len = bytes_get_u16(blob + 14);
+    size_t chain_len = bytes_get_u16(blob + 16);
+    if (id_len > CERT_REQUEST_ID_MAX || key_len > CERT_KEY_MAX || chain_len > CERT_CHAIN_PEM_MAX ||
+            SLOT_HEADER_LEN + id_len + key_len + chain_len + CRC_LEN != len ||
+            (blob[6] != CERT_ORIGIN_ENROLLMENT && blob[6] != CERT_ORIGIN_ROTATION)) {
+        return CERT_ERR_CORRUPT;
+    }
+    const uint8_t *in = blob + SLOT_HEADER_LEN;
+    identity->origin = (cert_origin_t)blob[6];
+    identity->key_kind = (cert_key_kind_t)blob[7];
+    identity->generation = bytes_get_u32(blob + 8);
+    memcpy(identity->request_id, in, id_len);
+    identity->key_len = key_len;
+    memcpy(identity->key, in + id_len, key_len);
+    identity->chain_len = chain_len;
+    memcpy(identity->chain_pem, in + id_len + key_len, chain_len);
+    return CERT_OK;
+}
+
+cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *identity)
+{
+    size_t len = 0;
+    store_wipe_identity(identity);
+    cert_status_t status = port->kv_read(port->ctx, slot_key(slot), blob, CERT_SLOT_BLOB_MAX, &len);
+    if (status == CERT_OK) {
+        status = decode_slot(blob, len, identity);
+    } else if (status == CERT_ERR_TOO_LARGE) {
+        status = CERT_ERR_CORRUPT;
+    }
+    mbedtls_platform_zeroize(blob, CERT_SLOT_BLOB_MAX);
+    return status;
+}
+
+cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, const cert_identity_t *identity)
+{
+    size_t len = encode_slot(identity, blob);
+    cert_status_t status = port->kv_write(port->ctx, slot_key(slot), blob, len);
+    mbedtls_platform_zeroize(blob, CERT_SLOT_BLOB_MAX);
+    return status;
+}
+
+cert_status_t store_erase_slot(const cert_port_t *port, cert_slot_t slot)
+{
+    return port->kv_erase(port->ctx, slot_key(slot));
+}
+
+cert_status_t store_write_record(const cert_port_t *port, const cert_commit_record_t *record)
+{
+    uint8_t blob[RECORD_LEN] = { 0 };
+    begin_frame(blob, RECORD_MAGIC);
+    blob[6] = (uint8_t)record->current;
+    blob[7] = (uint8_t)record->trial;
+    bytes_put_u32(blob + 8, record->generation);
+    blob[12] = record->trial_refusals;
+    blob[13] = record->trial_boots;
+    return port->kv_write(port->ctx, RECORD_KEY, blob, end_frame(blob, RECORD_LEN - CRC_LEN));
+}
+
+static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *record)
+{
+    uint8_t blob[RECORD_LEN];
+    size_t len = 0;
+    cert_status_t status = port->kv_read(port->ctx, RECORD_KEY, blob, sizeof(blob), &len);
+    if (status == CERT_OK) {
+        status = check_frame(blob, len, RECORD_MAGIC, RECORD_LEN);
+    } else if (status == CERT_ERR_TOO_LARGE) {
+        status = CERT_ERR_CORRUPT;
+    }
+    if (status != CERT_OK) {
+        return status;
+    }
+    bool distinct = blob[6] == CERT_SLOT_NONE || blob[6] != blob[7];
+    if (blob[6] > CERT_SLOT_B || blob[7] > CERT_SLOT_B || !distinct) {
+        return CERT_ERR_CORRUPT;
+    }
+    record->current = (cert_slot_t)blob[6];
+    record->trial = (cert_slot_t)blob[7];
+    record->generation = bytes_get_u32(blob + 8);
+    record->trial_refusals = blob[12];
+    record->trial_boots = blob[13];
+    return CERT_OK;
+}
+
+/* The generation of a slot's identity if it has a certificate, else 0; CORRUPT and NOT_FOUND count as empty. */
+static cert_status_t read_generation(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *scratch,
+                                     uint32_t *generation)
+{
+    cert_status_t status = store_read_slot(port, slot, blob, scratch);
+    *generation = status == CERT_OK && scratch->chain_len > 0 ? scratch->generation : 0;
+    store_wipe_identity(scratch);
+    return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT ? CERT_OK : status;
+}
+
+/*
+ * Without a record: one identity is the current one; of two the older was current, as it is freed only when the newer is proven.
+ * (A device's very first identity whose record was never written ends up here too: it is used, and proven by connecting.)
+ */
+static void rebuild_record(uint32_t generation_a, uint32_t generation_b, cert_commit_record_t *record)
+{
+    *record = (cert_commit_record_t) { 0 };
+    if (generation_a == 0 && generation_b == 0) {
+        return;
+    }
+    bool a_is_current = generation_b == 0 || (generation_a != 0 && generation_a < generation_b);
+    record->current = a_is_current ? CERT_SLOT_A : CERT_SLOT_B;
+    record->generation = a_is_current ? generation_a : generation_b;
+    if (generation_a != 0 && generation_b != 0) {
+        record->trial = a_is_current ? CERT_SLOT_B : CERT_SLOT_A;
+    }
+}
+
+cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t *scratch, cert_commit_record_t *record,
+                         const char **note)
+{
+    uint32_t generation[CERT_SLOT_B + 1] = { 0 };
+    *record = (cert_commit_record_t) { 0 };
+    *note = NULL;
+    cert_status_t found = read_record(port, record);
+    if (found == CERT_ERR_STORAGE || found == CERT_ERR_NEWER_FORMAT) {
+        return found;
+    }
+    for (cert_slot_t slot = CERT_SLOT_A; slot <= CERT_SLOT_B; slot++) {
+        cert_status_t status = read_generation(port, slot, blob, scratch, &generation[slot]);
+        if (status != CERT_OK) {
+            return status;
+        }
+    }
+    if (found != CERT_OK) {
+        rebuild_record(generation[CERT_SLOT_A], generation[CERT_SLOT_B], record);
+        if (found == CERT_ERR_NOT_FOUND && record->current == CERT_SLOT_NONE) {
+            return CERT_OK;
+        }
+        *note = "the commit record was lost or corrupt and has been rebuilt from the slots";
+        return store_write_record(port, record);
+    }
+    cert_slot_t left = store_free_slot(record);
+    if (left == CERT_SLOT_NONE || generation[left] == 0) {
+        return CERT_OK;
+    }
+    if (generation[left] > record->generation && record->trial == CERT_SLOT_NONE) {
+        *note = "a staging that had been interrupted has been completed";
+        record->trial = left;
+        record->trial_refusals = 0;
+        record->trial_boots = 0;
+        return store_write_record(port, record);
+    }
+    *note = "an identity that had been replaced already has been erased";
+    return store_erase_slot(port, left);
+}
