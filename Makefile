@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-c test-python lint format clean
+
+DEVICES ?= 1
+ARGS ?=
+PYTHON := .venv/bin/python
+# One build at a time per folder, however many makes run. Build output goes to stderr: stdout is the target's own.
+NINJA := @flock build/.build.lock scripts/ninja.sh
+
+help: ## List the targets
+	@echo "Targets (each sets the machine up first if need be):"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options:"
+	@echo "  make demo DEVICES=25      the same life for 25 devices at once"
+	@echo "  make demo ARGS=--json     one JSON object per step"
+	@echo "  make test ARGS='-k rotate' only some of the Python tests"
+
+setup: ## Install what is missing (packages, Python environment)
+	@scripts/setup.sh
+
+build: setup ## Build the Linux device agent and the broker plugin
+	$(NINJA) host build/host -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(NINJA) broker build/broker -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
+demo: build ## Watch a device's whole life: born, enrolled, rotated, attacked, retired
+	@$(PYTHON) -m fleetpki.sim.demo --devices $(DEVICES) $(ARGS)
+
+test: test-c test-python ## Run all tests
+	@echo "test: all passed"
+
+test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(NINJA) host build/asan -DCMAKE_BUILD_TYPE=Debug -DCERT_SANITIZE=ON
+	@ctest --test-dir build/asan --output-on-failure --parallel $$(nproc)
+	@ctest --test-dir build/broker --output-on-failure
+
+test-python: build # Cloud units, system tests, and the device's life through pytest-embedded
+	@$(PYTHON) -m pytest -q -n auto $(ARGS)
+
+lint: setup ## Check style and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+format: setup ## Format the Python code
+	@$(PYTHON) -m ruff check --fix-only .
+	@$(PYTHON) -m ruff format .
+
+clean: ## Remove builds and the Python environment; keeps every PKI
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis pytest_embedded_log
