@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The questions asked of the registry."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from fleetpki.registry.models import (
+    OPEN_ROTATION,
+    PENDING_CERTIFICATE,
+    Certificate,
+    CertificateState,
+    Device,
+    Rotation,
+)
+
+
+def devices(session: Session) -> Sequence[Device]:
+    """All devices by id."""
+    return session.scalars(select(Device).order_by(Device.device_id)).all()
+
+
+def device(session: Session, device_id: str, *, lock: bool = False) -> Device | None:
+    """The device, if known; locked against other writers on request."""
+    return session.get(Device, device_id, with_for_update=lock)
+
+
+def certificate(session: Session, certificate_id: str) -> Certificate | None:
+    """The certificate with this id."""
+    return session.scalar(select(Certificate).where(Certificate.certificate_id == certificate_id))
+
+
+def certificates(session: Session, device_id: str) -> Sequence[Certificate]:
+    """A device's certificates, oldest first."""
+    query = select(Certificate).where(Certificate.device_id == device_id).order_by(Certificate.id)
+    return session.scalars(query).all()
+
+
+def active_certificate(session: Session, device_id: str) -> Certificate | None:
+    """The certificate a device works with."""
+    return session.scalar(
+        select(Certificate).where(
+            Certificate.device_id == device_id, Certificate.state == CertificateState.ACTIVE
+        )
+    )
+
+
+def pending_certificate(session: Session, device_id: str) -> Certificate | None:
+    """The certificate made for a device that it has not yet made its own."""
+    return session.scalar(
+        select(Certificate).where(
+            Certificate.device_id == device_id, Certificate.state.in_(PENDING_CERTIFICATE)
+        )
+    )
+
+
+def certificates_with_key(session: Session, key_digest: str) -> Sequence[Certificate]:
+    """Everything ever certified for this key, oldest first."""
+    query = select(Certificate).where(Certificate.key_digest == key_digest).order_by(Certificate.id)
+    return session.scalars(query).all()
+
+
+def rotations(session: Session, device_id: str) -> Sequence[Rotation]:
+    """A device's rotations, oldest first."""
+    query = select(Rotation).where(Rotation.device_id == device_id)
+    return session.scalars(query.order_by(Rotation.created_at, Rotation.rotation_id)).all()
+
+
+def rotation(session: Session, device_id: str, rotation_id: str) -> Rotation | None:
+    """A device's rotation by its id, or by the id of its new certificate."""
+    by_certificate = Rotation.new.has(Certificate.certificate_id == rotation_id)
+    return session.scalar(
+        select(Rotation).where(
+            Rotation.device_id == device_id, or_(Rotation.rotation_id == rotation_id, by_certificate)
+        )
+    )
+
+
+def open_rotation(session: Session, device_id: str) -> Rotation | None:
+    """The rotation a device is in."""
+    return session.scalar(
+        select(Rotation).where(Rotation.device_id == device_id, Rotation.state.in_(OPEN_ROTATION))
+    )
+
+
+def rotation_to(session: Session, new: Certificate) -> Rotation | None:
+    """The rotation that brings this certificate."""
+    return session.scalar(select(Rotation).where(Rotation.new_key == new.id))
