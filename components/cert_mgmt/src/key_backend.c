@@ -102,3 +102,22 @@ const key_backend_t *key_backend_find(cert_key_kind_t kind)
 {
     return kind == CERT_KEY_KIND_SOFTWARE ? &key_backend_software : NULL;
 }
+
+cert_status_t key_backend_import(const char *pem, uint8_t *ref, size_t *ref_len)
+{
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    int len = compat_pk_parse_key(&pk, (const unsigned char *)pem, strlen(pem) + 1);
+    if (len == 0) {
+        len = mbedtls_pk_write_key_der(&pk, ref, CERT_KEY_MAX);
+    }
+    mbedtls_pk_free(&pk);
+    if (len <= 0) {
+        return CERT_ERR_BAD_MESSAGE;
+    }
+    /* mbedTLS writes to the end of the buffer. */
+    memmove(ref, ref + CERT_KEY_MAX - len, (size_t)len);
+    mbedtls_platform_zeroize(ref + len, CERT_KEY_MAX - (size_t)len);
+    *ref_len = (size_t)len;
+    return CERT_OK;
+}

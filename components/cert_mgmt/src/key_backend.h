@@ -39,3 +39,10 @@ extern const key_backend_t key_backend_software;
 
 /** @brief The backend for a stored key kind; NULL for one this build does not know. */
 const key_backend_t *key_backend_find(cert_key_kind_t kind);
+
+/**
+ * @brief Turn a private key in PEM (PKCS#8, SEC1 or PKCS#1) into a reference of the software backend.
+ * @param[out] ref  CERT_KEY_MAX bytes of room.
+ * @return CERT_OK, CERT_ERR_BAD_MESSAGE (not a private key that can be read, or larger than a reference)
+ */
+cert_status_t key_backend_import(const char *pem, uint8_t *ref, size_t *ref_len);

@@ -24,7 +24,7 @@ extern "C" {
 
 /** @brief What a console works on. */
 typedef struct {
-    cert_agent_t *agent; /*!< Booted or not */
+    cert_agent_t *agent; /*!< Initialised, or all zero while the device is not configured */
     cert_settings_t *settings;
     const cert_port_t *port;
     cert_log_level_t *log_level; /*!< Changed by `log` */

@@ -1,0 +1,146 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "enrollment.h"
+
+#include <string.h>
+
+#include "agent_internal.h"
+#include "messages.h"
+#include "staging.h"
+#include "time_floor.h"
+
+#define REQUEST_ID_BYTES 8
+
+/* A request survives restarts with its key, so that asking again is the same request and gets the same certificate. */
+static cert_status_t load_or_make_request(cert_agent_t *agent)
+{
+    cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, NULL);
+    if (status != CERT_ERR_NOT_FOUND) {
+        return status;
+    }
+    char request_id[2 * REQUEST_ID_BYTES + 1];
+    agent_random_hex(agent, request_id, REQUEST_ID_BYTES);
+    return staging_make_pending(agent, CERT_ORIGIN_ENROLLMENT, request_id, &agent->config->key_type);
+}
+
+static void give_up(cert_agent_t *agent, cert_status_t code, const char *message, uint32_t retry_after_s, uint64_t now_ms)
+{
+    agent_expect_nothing(agent);
+    uint32_t delay_ms = agent_next_backoff(agent);
+    if (retry_after_s > delay_ms / 1000) {
+        delay_ms = retry_after_s * 1000;
+    }
+    agent->bootstrap_next = false;
+    agent_log(agent, CERT_LOG_WARN, "enroll: rejected code=%s retry_ms=%u message=\"%s\"", cert_status_code(code),
+              (unsigned)delay_ms, message);
+    agent_reconnect(agent, now_ms, delay_ms);
+}
+
+static void publish_request(cert_agent_t *agent, uint64_t now_ms)
+{
+    char csr[CERT_CSR_PEM_MAX];
+    cert_status_t status = load_or_make_request(agent);
+    if (status == CERT_OK) {
+        status = staging_write_csr(agent, csr);
+    }
+    if (status == CERT_OK) {
+        status = message_write_enroll(agent->out, sizeof(agent->out), agent->candidate.request_id, csr, agent->config->hardware,
+                                      agent->config->firmware);
+    }
+    if (status != CERT_OK) {
+        give_up(agent, status, "no request could be made", 0, now_ms);
+        return;
+    }
+    agent_log(agent, CERT_LOG_INFO, "enroll: requested request_id=%s", agent->candidate.request_id);
+    agent_publish(agent, "bootstrap", "enroll");
+}
+
+void enrollment_begin(cert_agent_t *agent, uint64_t now_ms)
+{
+    agent_subscribe(agent, "bootstrap", "enroll/accepted");
+    agent_subscribe(agent, "bootstrap", "enroll/rejected");
+    agent_expect_answer(agent, now_ms);
+    publish_request(agent, now_ms);
+}
+
+void enrollment_repeat(cert_agent_t *agent, uint64_t now_ms)
+{
+    if (agent->repeats > REQUEST_REPEATS_MAX) {
+        give_up(agent, CERT_ERR_BUSY, "the cloud does not answer", 0, now_ms);
+    } else {
+        publish_request(agent, now_ms);
+    }
+}
+
+static cert_status_t stage_answer(cert_agent_t *agent, const message_certificate_t *answer, cert_summary_t *summary,
+                                  const char **why)
+{
+    if (time_floor_raise(agent->port, &agent->time_floor, answer->time) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
+    }
+    cert_status_t status = staging_set_chain(agent, answer->certificate, answer->chain, why);
+    if (status == CERT_OK) {
+        status = staging_check(agent, summary, why);
+    }
+    if (status == CERT_OK && strcmp(summary->id, answer->certificate_id) != 0) {
+        *why = "certificate_id is not that of the certificate";
+        status = CERT_ERR_BAD_MESSAGE;
+    }
+    if (status != CERT_OK) {
+        return status;
+    }
+    *why = "the certificate could not be stored";
+    return staging_stage(agent, summary);
+}
+
+static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
+{
+    message_certificate_t answer;
+    cert_summary_t summary;
+    const char *why = NULL;
+    cert_status_t status = message_read_certificate(tree, "request_id", &answer, &why);
+    if (status != CERT_OK || staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, answer.request_id) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", status != CERT_OK ? why : "not an answer to our request");
+        return;
+    }
+    status = stage_answer(agent, &answer, &summary, &why);
+    if (status != CERT_OK) {
+        /* The cloud would answer the same request with the same certificate for ever: begin anew, with a new key. */
+        staging_drop_pending(agent);
+        give_up(agent, status, why, 0, now_ms);
+        return;
+    }
+    agent_expect_nothing(agent);
+    agent->failures = 0;
+    agent_log(agent, CERT_LOG_INFO, "enroll: accepted certificate=%s generation=%u", summary.id,
+              (unsigned)agent->record.generation + 1);
+    agent_reconnect(agent, now_ms, 0);
+}
+
+static void rejected(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
+{
+    message_rejected_t answer;
+    const char *why = NULL;
+    cert_status_t status = message_read_rejected(tree, "request_id", &answer, &why);
+    if (status != CERT_OK || staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, answer.request_id) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", status != CERT_OK ? why : "not an answer to our request");
+        return;
+    }
+    give_up(agent, answer.code, answer.message, answer.retry_after_s, now_ms);
+}
+
+void enrollment_message(cert_agent_t *agent, const char *leaf, const uint8_t *payload, size_t len, uint64_t now_ms)
+{
+    cJSON *tree;
+    const char *why = NULL;
+    if (message_parse(payload, len, &tree, &why) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", why);
+    } else if (strcmp(leaf, "accepted") == 0) {
+        accepted(agent, tree, now_ms);
+    } else if (strcmp(leaf, "rejected") == 0) {
+        rejected(agent, tree, now_ms);
+    }
+    message_free(tree);
+}

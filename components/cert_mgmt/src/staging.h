@@ -1,0 +1,60 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+/**
+ * @file
+ * @brief An identity's way in: pending (a key waits for its certificate), staged (on trial), promoted or rolled back.
+ *
+ * These are the only functions that change the store while the agent runs. Each leaves it consistent at every write.
+ */
+#pragma once
+
+#include "cert_mgmt/cert_agent.h"
+
+/**
+ * @brief Load the pending identity into agent->candidate.
+ * @param request_id  The one it must belong to; NULL for any.
+ * @return CERT_OK, CERT_ERR_NOT_FOUND (none, or another), CERT_ERR_STORAGE …
+ */
+cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id);
+
+/**
+ * @brief Make a key (or take the one in use) and store it as the pending identity, in agent->candidate and in the free slot.
+ * @param key_type  NULL: the key in use, for a renewal.
+ * @return CERT_OK, CERT_ERR_BUSY (a trial is running), CERT_ERR_UNSUPPORTED, CERT_ERR_INTERNAL, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL
+ */
+cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id,
+                                   const cert_key_type_t *key_type);
+
+/** @brief Forget the pending identity. */
+void staging_drop_pending(cert_agent_t *agent);
+
+/** @brief Write the request of the pending identity in agent->candidate as PEM. CERT_CSR_PEM_MAX bytes of room. */
+cert_status_t staging_write_csr(cert_agent_t *agent, char *csr_pem);
+
+/**
+ * @brief Put leaf and issuing CAs into agent->candidate's chain.
+ * @return CERT_OK, CERT_ERR_BAD_MESSAGE (larger than CERT_CHAIN_PEM_MAX)
+ */
+cert_status_t staging_set_chain(cert_agent_t *agent, const char *certificate, const char *chain, const char **why);
+
+/**
+ * @brief Pass agent->candidate through the gate (cert_check.h) against this device, its anchors, clock and current certificate.
+ */
+cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const char **why);
+
+/**
+ * @brief Store agent->candidate, which has passed the gate, and put it on trial. Afterwards agent->candidate is wiped.
+ * @return CERT_OK, CERT_ERR_BUSY, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL (nothing has changed)
+ */
+cert_status_t staging_stage(cert_agent_t *agent, const cert_summary_t *summary);
+
+/** @brief The trial is proven: it becomes the operational identity and the old slot is freed. CERT_OK or the store's error. */
+cert_status_t staging_promote(cert_agent_t *agent);
+
+/**
+ * @brief The trial has failed: forget it and go back to what was before. Remembers what to tell the cloud.
+ * @param code  Why, for the cloud.
+ */
+void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why);
