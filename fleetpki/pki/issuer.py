@@ -139,6 +139,11 @@ def subject_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
+def common_name(certificate: x509.Certificate) -> str:
+    """The common name of a certificate of ours, which has exactly one."""
+    return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
 def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     """The digest that matches the strength of a signing key."""
     return hashes.SHA384() if keys.accept(key.public_key())[1] == keys.KeyType.EC_P384 else hashes.SHA256()

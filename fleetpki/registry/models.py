@@ -148,6 +148,20 @@ class Certificate(Base):
     revoked_at: Mapped[datetime | None]
     revocation_reason: Mapped[str | None]
 
+    @property
+    def signed_pem(self) -> str:
+        """The PEM of a certificate that is signed."""
+        if self.pem is None:
+            raise ValueError(f"certificate {self.serial} is recorded, not signed")
+        return self.pem
+
+    @property
+    def signed_id(self) -> str:
+        """The certificate id of a certificate that is signed."""
+        if self.certificate_id is None:
+            raise ValueError(f"certificate {self.serial} is recorded, not signed")
+        return self.certificate_id
+
 
 class Rotation(Base):
     """One replacement of a device's certificate. Ids made by devices are unique per device only."""

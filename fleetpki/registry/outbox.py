@@ -49,10 +49,12 @@ def delete(session: Session, message_id: int) -> None:
     session.execute(sql_delete(OutboxMessage).where(OutboxMessage.id == message_id))
 
 
-def withdraw(session: Session, device_id: str) -> None:
-    """Forget what was to be said to a device; disconnects stay."""
+def withdraw(session: Session, device_id: str, rotation_ids: Sequence[str]) -> None:
+    """Forget what was to be said to a device about a rotation, under any of its names."""
     session.execute(
         sql_delete(OutboxMessage).where(
-            OutboxMessage.device_id == device_id, OutboxMessage.kind != OutboxKind.DISCONNECT
+            OutboxMessage.device_id == device_id,
+            OutboxMessage.kind != OutboxKind.DISCONNECT,
+            OutboxMessage.body["rotation_id"].as_string().in_(rotation_ids),
         )
     )

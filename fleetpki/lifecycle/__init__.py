@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rules: enrol, rotate, revoke, authorise. Knows no MQTT and no HTTP.
+
+Every rule is one synchronous, transactional, repeatable function of a ``Context``. What has to be sent
+because of it goes to the outbox; what is refused raises ``Rejected``.
+"""
+
+from fleetpki.lifecycle.authorization import verdict
+from fleetpki.lifecycle.context import Context, Policy, utc_now
+from fleetpki.lifecycle.enrollment import allow_reenrollment, enroll
+from fleetpki.lifecycle.housekeeping import collect_unactivated
+from fleetpki.lifecycle.registration import register_hierarchy
+from fleetpki.lifecycle.revocation import revoke_certificate, revoke_device
+from fleetpki.lifecycle.rotation import (
+    abandon_rotation,
+    answer_csr,
+    issue_for,
+    push_rotation,
+    start_rotation,
+)
+from fleetpki.lifecycle.status import record_status
+from fleetpki.lifecycle.terms import (
+    DeviceStatus,
+    Enrolled,
+    Issued,
+    KeyRequest,
+    PushedCredential,
+    StatusState,
+    Verdict,
+)
+
+__all__ = [
+    "Context",
+    "DeviceStatus",
+    "Enrolled",
+    "Issued",
+    "KeyRequest",
+    "Policy",
+    "PushedCredential",
+    "StatusState",
+    "Verdict",
+    "abandon_rotation",
+    "allow_reenrollment",
+    "answer_csr",
+    "collect_unactivated",
+    "enroll",
+    "issue_for",
+    "push_rotation",
+    "record_status",
+    "register_hierarchy",
+    "revoke_certificate",
+    "revoke_device",
+    "start_rotation",
+    "utc_now",
+    "verdict",
+]

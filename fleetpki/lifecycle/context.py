@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every rule works with: registry, issuer, policy and clock; and the transaction it runs in."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from fleetpki.errors import Rejected
+from fleetpki.pki import profiles
+from fleetpki.pki.issuer import Issuer
+from fleetpki.registry import audit
+from fleetpki.registry.database import Sessions
+
+OPERATOR = "operator"
+CLOUD = "cloud"
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a fleet may choose."""
+
+    device_validity: timedelta = profiles.DEVICE.validity
+    activation_window: timedelta = timedelta(hours=1)
+    superseded_grace: timedelta = timedelta(hours=24)
+    busy_retry_after_s: int = 60
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One rule at work: everything it changes becomes durable together, or not at all."""
+
+    session: Session
+    now: datetime
+    actor: str
+
+    def audit(self, action: str, subject: str, **detail: object) -> None:
+        """Add an entry to the audit chain."""
+        audit.append(
+            self.session, at=self.now, actor=self.actor, action=action, subject=subject, detail=detail
+        )
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a rule needs from outside."""
+
+    sessions: Sessions
+    issuer: Issuer
+    policy: Policy = field(default_factory=Policy)
+    clock: Callable[[], datetime] = utc_now
+
+    @contextmanager
+    def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:
+        """Run a rule. A refusal is an outcome too: it is audited, and what led to it is kept."""
+        refusal: Rejected | None = None
+        with self.sessions.begin() as session:
+            tx = Transaction(session, self.clock(), actor)
+            try:
+                yield tx
+            except Rejected as rejected:
+                tx.audit(f"{action}.refused", subject, code=rejected.code, message=rejected.message)
+                refusal = rejected
+        if refusal is not None:
+            raise refusal

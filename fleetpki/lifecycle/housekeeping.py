@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What time does: unused certificates, overdue rotations and superseded certificates come to an end."""
+
+from sqlalchemy import select
+
+from fleetpki.errors import Code
+from fleetpki.lifecycle.context import CLOUD, Context, Transaction
+from fleetpki.lifecycle.transitions import close, close_if_overdue, revoke
+from fleetpki.registry import queries
+from fleetpki.registry.models import (
+    OPEN_ROTATION,
+    PENDING_CERTIFICATE,
+    Certificate,
+    CertificateState,
+    Rotation,
+    RotationState,
+)
+
+_BATCH = 500
+
+
+def collect_unactivated(ctx: Context) -> int:
+    """End what is overdue and return how much that was: at most a batch of each, to let others write."""
+    with ctx.transaction(CLOUD, "collect", "fleet") as tx:
+        unused = _unused(ctx, tx)
+        for certificate in unused:
+            _discard(tx, certificate)
+        superseded = _superseded(ctx, tx)
+        for certificate in superseded:
+            revoke(tx, certificate, "superseded")
+        return len(unused) + len(superseded) + sum(close_if_overdue(tx, late) for late in _late(tx))
+
+
+def _unused(ctx: Context, tx: Transaction) -> list[Certificate]:
+    # A candidate seen on a connection waits for the device's word, however long that takes.
+    proven = select(Rotation.new_key).where(
+        Rotation.state == RotationState.COMMITTING, Rotation.new_key.is_not(None)
+    )
+    query = select(Certificate).where(
+        Certificate.state.in_(PENDING_CERTIFICATE),
+        Certificate.recorded_at < tx.now - ctx.policy.activation_window,
+        Certificate.id.not_in(proven),
+    )
+    return list(tx.session.scalars(query.limit(_BATCH)))
+
+
+def _discard(tx: Transaction, certificate: Certificate) -> None:
+    rotation = queries.rotation_to(tx.session, certificate)
+    if rotation is None:
+        revoke(tx, certificate, "unactivated")
+    else:
+        message = "the device did not use its new certificate in time"
+        close(tx, rotation, RotationState.ABANDONED, Code.DEADLINE_PASSED, message)
+
+
+def _superseded(ctx: Context, tx: Transaction) -> list[Certificate]:
+    query = select(Certificate).where(
+        Certificate.state == CertificateState.SUPERSEDED,
+        Certificate.superseded_at < tx.now - ctx.policy.superseded_grace,
+    )
+    return list(tx.session.scalars(query.limit(_BATCH)))
+
+
+def _late(tx: Transaction) -> list[Rotation]:
+    query = select(Rotation).where(Rotation.state.in_(OPEN_ROTATION), Rotation.deadline < tx.now)
+    return list(tx.session.scalars(query.limit(_BATCH)))

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Record, then sign: no signature leaves the process before the registry knows the certificate.
+
+1. ``record`` writes serial number, key, name and validity; the caller's transaction commits.
+2. ``sign`` signs exactly what was recorded, outside any transaction.
+3. ``complete`` writes the signed certificate in a second transaction; only then may it be released.
+
+A crash in between leaves a record. The repeated request finds it and goes on from there; two workers that
+sign the same record agree in step 3 on the one certificate that is released.
+"""
+
+from cryptography import x509
+
+from fleetpki.errors import Code, Rejected
+from fleetpki.lifecycle.context import Context, Transaction
+from fleetpki.lifecycle.transitions import REPLACED, advance, revoke
+from fleetpki.pki import profiles
+from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.issuer import Plan, to_pem
+from fleetpki.pki.keys import PublicKey
+from fleetpki.registry import queries
+from fleetpki.registry.models import (
+    LIVE_CERTIFICATE,
+    Certificate,
+    CertificateState,
+    Device,
+    Role,
+    RotationState,
+)
+
+
+def require_own_key(tx: Transaction, device_id: str, key_digest: str) -> None:
+    """Refuse a key that somebody else has: a clone, a copied flash image or a broken random generator."""
+    holders = queries.certificates_with_key(tx.session, key_digest)
+    if any(holder.device_id != device_id for holder in holders):
+        raise Rejected(Code.WEAK_KEY, "this key is another holder's; make a new one from good randomness")
+
+
+def require_not_replaced(tx: Transaction, device_id: str, key_digest: str, request_id: str) -> None:
+    """Refuse a late copy of a request whose certificate a newer request has replaced."""
+    if any(
+        certificate.device_id == device_id
+        and certificate.request_id == request_id
+        and certificate.revocation_reason == REPLACED
+        for certificate in queries.certificates_with_key(tx.session, key_digest)
+    ):
+        raise Rejected(Code.STALE, "a newer request has replaced this one")
+
+
+def record(
+    ctx: Context,
+    tx: Transaction,
+    device: Device,
+    public_key: PublicKey,
+    key_digest: str,
+    request_id: str | None,
+) -> Certificate:
+    """Step 1, in place of any certificate the device was given and has not used."""
+    former = queries.pending_certificate(tx.session, device.device_id)
+    if former is not None:
+        revoke(tx, former, REPLACED)
+    plan = ctx.issuer.plan(
+        profiles.DEVICE, device.device_id, public_key, tx.now, validity=ctx.policy.device_validity
+    )
+    certificate = Certificate(
+        role=Role.DEVICE,
+        device_id=device.device_id,
+        common_name=plan.common_name,
+        serial=f"{plan.serial:x}",
+        key_digest=key_digest,
+        not_before=plan.not_before,
+        not_after=plan.not_after,
+        state=CertificateState.RECORDED,
+        request_id=request_id,
+        recorded_at=tx.now,
+    )
+    tx.session.add(certificate)
+    tx.session.flush()
+    tx.audit("certificate.recorded", device.device_id, serial=certificate.serial, key_digest=key_digest)
+    return certificate
+
+
+def sign(ctx: Context, recorded: Certificate, public_key: PublicKey) -> x509.Certificate:
+    """Step 2."""
+    return ctx.issuer.sign(
+        Plan(
+            profile=profiles.DEVICE,
+            common_name=recorded.common_name,
+            public_key=public_key,
+            serial=int(recorded.serial, 16),
+            not_before=recorded.not_before,
+            not_after=recorded.not_after,
+        )
+    )
+
+
+def release(ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey) -> Certificate:
+    """Steps 2 and 3, unless they were done before."""
+    if recorded.state != CertificateState.RECORDED:
+        return recorded
+    signed = sign(ctx, recorded, public_key)
+    with ctx.transaction(actor, "issue", recorded.common_name) as tx:
+        return complete(tx, recorded, signed)
+
+
+def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:
+    """Step 3; returns the certificate to release, another worker's if that was first."""
+    certificate = tx.session.get_one(Certificate, recorded.id, with_for_update=True)
+    if certificate.state == CertificateState.RECORDED:
+        certificate.state = CertificateState.ISSUED
+        certificate.certificate_id = certificate_id(signed)
+        certificate.pem = to_pem(signed)
+        certificate.issued_at = tx.now
+        tx.audit(
+            "certificate.issued",
+            certificate.common_name,
+            certificate_id=certificate.certificate_id,
+            serial=certificate.serial,
+        )
+        rotation = queries.rotation_to(tx.session, certificate)
+        if rotation is not None:
+            advance(tx, rotation, RotationState.ISSUED)
+    if certificate.state not in LIVE_CERTIFICATE:
+        raise Rejected(Code.STALE, f"the certificate was {certificate.state} while it was being made")
+    return certificate

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who takes part in a rule, and whether they may."""
+
+from fleetpki.errors import Code, FleetError, Rejected
+from fleetpki.lifecycle.context import Transaction
+from fleetpki.registry import queries
+from fleetpki.registry.models import (
+    LIVE_CERTIFICATE,
+    Certificate,
+    CertificateState,
+    Device,
+    DeviceState,
+    Role,
+)
+
+
+def known_device(tx: Transaction, device_id: str) -> Device:
+    """The device an operator names."""
+    device = queries.device(tx.session, device_id, lock=True)
+    if device is None:
+        raise FleetError(f"no device {device_id}", "`fleetpki devices` lists them", exit_code=2)
+    return device
+
+
+def require_in_service(device: Device) -> None:
+    """Refuse a revoked or suspended device."""
+    if device.state == DeviceState.REVOKED:
+        raise Rejected(Code.REVOKED, f"device {device.device_id} is revoked")
+    if device.state == DeviceState.SUSPENDED:
+        raise Rejected(Code.SUSPENDED, f"device {device.device_id} is suspended")
+
+
+def require_sender(tx: Transaction, device_id: str, sender: str) -> tuple[Device, Certificate]:
+    """The device and the certificate of the connection a message came over; it must be the device's own."""
+    device = queries.device(tx.session, device_id, lock=True)
+    certificate = queries.certificate(tx.session, sender)
+    if device is None or certificate is None or certificate.device_id != device_id:
+        raise Rejected(Code.NOT_ALLOWED, f"the connection's certificate is none of device {device_id}")
+    require_in_service(device)
+    require_live(tx, certificate)
+    return device, certificate
+
+
+def require_bootstrap_sender(tx: Transaction, sender: str) -> None:
+    """Refuse an enrolment that did not come over a bootstrap connection."""
+    certificate = queries.certificate(tx.session, sender)
+    if certificate is None or certificate.role != Role.BOOTSTRAP:
+        raise Rejected(Code.NOT_ALLOWED, "the connection's certificate is no bootstrap certificate")
+    require_live(tx, certificate)
+
+
+def require_live(tx: Transaction, certificate: Certificate) -> None:
+    """Refuse a certificate that is not, or no longer, good for connecting."""
+    if certificate.state == CertificateState.REVOKED:
+        raise Rejected(Code.REVOKED, "the connection's certificate is revoked")
+    if certificate.state not in LIVE_CERTIFICATE:
+        raise Rejected(Code.STALE, f"the connection's certificate is {certificate.state}")
+    if certificate.not_after <= tx.now:
+        raise Rejected(Code.EXPIRED, "the connection's certificate has expired")

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into the rules and what comes out."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class KeyRequest(StrEnum):
+    """The key a rotation asks for; ``same`` renews the certificate on the current key."""
+
+    EC_P256 = "ec-p256"
+    RSA_2048 = "rsa-2048"
+    RSA_3072 = "rsa-3072"
+    SAME = "same"
+
+
+class StatusState(StrEnum):
+    """How far a device says it is."""
+
+    ACCEPTED = "accepted"
+    STAGED = "staged"
+    CONNECTED = "connected"
+    COMMITTED = "committed"
+    REJECTED = "rejected"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """A device's claim about itself."""
+
+    state: StatusState
+    certificate_id: str
+    generation: int
+    rotation_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """The answer to an enrolment."""
+
+    certificate_pem: str
+    chain_pem: str
+    certificate_id: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Issued:
+    """The answer to a certification request in a rotation."""
+
+    rotation_id: str
+    certificate_pem: str
+    chain_pem: str
+    certificate_id: str
+
+
+@dataclass(frozen=True)
+class PushedCredential:
+    """A credential with a key made here; it exists nowhere else and is to be sent at once."""
+
+    certificate_pem: str
+    chain_pem: str
+    certificate_id: str
+    private_key_pem: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a connection may be made, and as what."""
+
+    allow: bool
+    role: str
+    reason: str

@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The changes of state. Every one is made here, with its audit entry and what must be sent because of it."""
+
+from collections.abc import Iterable
+
+from fleetpki.errors import Code
+from fleetpki.lifecycle.context import Transaction
+from fleetpki.registry import outbox, queries
+from fleetpki.registry.models import (
+    OPEN_ROTATION,
+    PENDING_CERTIFICATE,
+    Certificate,
+    CertificateState,
+    Device,
+    OutboxKind,
+    Rotation,
+    RotationState,
+)
+
+REPLACED = "replaced"
+
+
+def is_open(rotation: Rotation) -> bool:
+    """Whether the rotation still has an end to come to."""
+    return rotation.state in OPEN_ROTATION
+
+
+def advance(tx: Transaction, rotation: Rotation, state: RotationState) -> None:
+    """Move an open rotation forward; a late message never moves it back."""
+    if OPEN_ROTATION.index(state) <= OPEN_ROTATION.index(rotation.state):
+        return
+    rotation.state = state
+    rotation.updated_at = tx.now
+    tx.audit(f"rotation.{state}", rotation.device_id, rotation_id=rotation.rotation_id)
+
+
+def close(
+    tx: Transaction, rotation: Rotation, state: RotationState, code: str | None, message: str | None
+) -> None:
+    """End a rotation without success: its new certificate, never the current one, is revoked."""
+    rotation.state = state
+    rotation.updated_at = tx.now
+    rotation.code = code
+    rotation.message = message
+    _withdraw(tx, rotation)
+    tx.audit(
+        f"rotation.{state}",
+        rotation.device_id,
+        rotation_id=rotation.rotation_id,
+        code=code,
+        message=message,
+    )
+    if rotation.new is not None and rotation.new.state in PENDING_CERTIFICATE:
+        revoke(tx, rotation.new, reason=state)
+
+
+def commit(tx: Transaction, device: Device, rotation: Rotation, new: Certificate) -> None:
+    """End a rotation with success: the new certificate takes the old one's place."""
+    rotation.state = RotationState.COMMITTED
+    rotation.updated_at = tx.now
+    _withdraw(tx, rotation)
+    tx.audit("rotation.committed", rotation.device_id, rotation_id=rotation.rotation_id)
+    activate(tx, device, new)
+
+
+def close_if_overdue(tx: Transaction, rotation: Rotation) -> bool:
+    """Abandon an open rotation that has no certificate yet when its deadline has passed."""
+    waiting = rotation.state in (RotationState.REQUESTED, RotationState.ACCEPTED)
+    if not waiting or rotation.deadline is None or tx.now <= rotation.deadline:
+        return False
+    message = f"the deadline was {rotation.deadline.isoformat()}"
+    close(tx, rotation, RotationState.ABANDONED, Code.DEADLINE_PASSED, message)
+    return True
+
+
+def activate(tx: Transaction, device: Device, certificate: Certificate) -> None:
+    """Make a certificate the one its device works with, in place of any other."""
+    former = queries.active_certificate(tx.session, device.device_id)
+    if former is not None:
+        supersede(tx, former)
+    certificate.state = CertificateState.ACTIVE
+    certificate.activated_at = tx.now
+    device.reenroll_until = None
+    tx.audit("certificate.activated", device.device_id, certificate_id=certificate.certificate_id)
+    tx.session.flush()
+
+
+def activate_enrolled(tx: Transaction, device: Device, certificate: Certificate) -> None:
+    """Activate an enrolled certificate: a message over its connection shows that the device holds it."""
+    if certificate.state == CertificateState.ISSUED and queries.rotation_to(tx.session, certificate) is None:
+        activate(tx, device, certificate)
+
+
+def supersede(tx: Transaction, certificate: Certificate) -> None:
+    """Retire a certificate that its device has replaced, and end its session."""
+    certificate.state = CertificateState.SUPERSEDED
+    certificate.superseded_at = tx.now
+    tx.audit("certificate.superseded", _subject(certificate), certificate_id=certificate.certificate_id)
+    _disconnect(tx, certificate)
+    tx.session.flush()
+
+
+def revoke(tx: Transaction, certificate: Certificate, reason: str) -> None:
+    """Withdraw a certificate for good, and end its session."""
+    certificate.state = CertificateState.REVOKED
+    certificate.revoked_at = tx.now
+    certificate.revocation_reason = reason
+    tx.audit(
+        "certificate.revoked",
+        _subject(certificate),
+        certificate_id=certificate.certificate_id,
+        serial=certificate.serial,
+        reason=reason,
+    )
+    _disconnect(tx, certificate)
+    tx.session.flush()
+
+
+def revoke_all(tx: Transaction, certificates: Iterable[Certificate], reason: str) -> None:
+    """Withdraw every certificate that is not withdrawn already."""
+    for certificate in certificates:
+        if certificate.state != CertificateState.REVOKED:
+            revoke(tx, certificate, reason)
+
+
+def send_rotate(tx: Transaction, rotation: Rotation) -> None:
+    """Ask the device for a certification request."""
+    body = {"rotation_id": rotation.rotation_id, "mode": rotation.mode, "key": rotation.key}
+    if rotation.deadline is not None:
+        body["deadline"] = rotation.deadline.isoformat().replace("+00:00", "Z")
+    _send(tx, OutboxKind.ROTATE, rotation.device_id, body)
+
+
+def send_issued(tx: Transaction, rotation: Rotation, new: Certificate, chain_pem: str) -> None:
+    """Give the device its new certificate once more."""
+    body = {
+        "rotation_id": rotation.rotation_id,
+        "certificate": new.signed_pem,
+        "chain": chain_pem,
+        "certificate_id": new.signed_id,
+    }
+    _send(tx, OutboxKind.ISSUED, rotation.device_id, body)
+
+
+def send_commit(tx: Transaction, device_id: str, rotation_id: str, new: Certificate) -> None:
+    """Tell the device that its new certificate was seen on its connection."""
+    body = {"rotation_id": rotation_id, "certificate_id": new.signed_id}
+    _send(tx, OutboxKind.COMMIT, device_id, body)
+
+
+def _send(tx: Transaction, kind: OutboxKind, device_id: str, body: dict[str, str]) -> None:
+    outbox.enqueue(tx.session, kind, body, tx.now, device_id=device_id)
+
+
+def _withdraw(tx: Transaction, rotation: Rotation) -> None:
+    names = [rotation.rotation_id]
+    if rotation.new is not None and rotation.new.certificate_id is not None:
+        names.append(rotation.new.certificate_id)
+    outbox.withdraw(tx.session, rotation.device_id, names)
+
+
+def _disconnect(tx: Transaction, certificate: Certificate) -> None:
+    if certificate.certificate_id is not None:
+        outbox.enqueue(
+            tx.session,
+            OutboxKind.DISCONNECT,
+            {"certificate_id": certificate.certificate_id},
+            tx.now,
+            device_id=certificate.device_id,
+            certificate_id=certificate.certificate_id,
+        )
+
+
+def _subject(certificate: Certificate) -> str:
+    return certificate.device_id or certificate.common_name
