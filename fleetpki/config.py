@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet directory: where everything lies, and the settings in ``fleet.toml``."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fleetpki.errors import FleetError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=1)]
+
+#: The services reach the broker of ``fleetpki up`` here, so its certificate always has these names too.
+LOOPBACK_NAMES = ("localhost", "127.0.0.1")
+
+
+class Settings(BaseModel):
+    """What ``fleet.toml`` says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: Annotated[list[str], Field(min_length=1)] = list(LOOPBACK_NAMES)
+    bind: str = "127.0.0.1"
+    port: Port = 8883
+    bootstrap_port: Port = 8884
+    service_port: Port = 8885
+    device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    activation_window_s: Seconds = 3600
+    superseded_grace_s: Seconds = 86400
+    outbox_poll_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    housekeeping_s: Seconds = 60
+
+    def to_toml(self) -> str:
+        """The settings as a commented file."""
+        return TEMPLATE.format_map({name: json.dumps(value) for name, value in self.model_dump().items()})
+
+
+TEMPLATE = """\
+# Settings of this fleet. "fleetpki up" reads them when it starts.
+
+# Names and addresses devices reach the broker at. They are in the broker's certificate:
+# adding one here needs a new certificate too.
+hosts = {hosts}
+
+# Address the two device listeners bind to; "0.0.0.0" is every IPv4 address of this machine.
+bind = {bind}
+
+# Ports: for devices with their own certificate, for devices that enrol with the bootstrap certificate,
+# and for our services (on 127.0.0.1 only).
+port = {port}
+bootstrap_port = {bootstrap_port}
+service_port = {service_port}
+
+# How long a device certificate is valid.
+device_validity_days = {device_validity_days}
+
+# A certificate that is not used within this time of its issue is revoked.
+activation_window_s = {activation_window_s}
+
+# A superseded certificate, refused at once, is revoked after this time.
+superseded_grace_s = {superseded_grace_s}
+
+# How often commands for devices are looked for, and how often overdue certificates are collected.
+outbox_poll_ms = {outbox_poll_ms}
+housekeeping_s = {housekeeping_s}
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths in a fleet directory."""
+
+    directory: Path
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        return self.directory / "fleet.toml"
+
+    @property
+    def registry(self) -> Path:
+        """The registry's database."""
+        return self.directory / "registry.db"
+
+    @property
+    def ca(self) -> Path:
+        """Directory of the authorities; the root's key is not in it."""
+        return self.directory / "ca"
+
+    @property
+    def broker(self) -> Path:
+        """Directory of the broker: its certificate, and at run time its configuration and log."""
+        return self.directory / "broker"
+
+    @property
+    def services(self) -> Path:
+        """Directory of the services' and the operator's certificates."""
+        return self.directory / "services"
+
+    @property
+    def bootstrap(self) -> Path:
+        """Directory of what goes into a device at the factory."""
+        return self.directory / "bootstrap"
+
+    @property
+    def run(self) -> Path:
+        """Directory of what exists only while the fleet is up."""
+        return self.directory / "run"
+
+
+def load_settings(layout: Layout) -> Settings:
+    """Read ``fleet.toml``; what is wrong with it is a FleetError that names file and setting."""
+    path = layout.settings
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise FleetError(
+            f"no fleet in {layout.directory}",
+            "make one with 'fleetpki init', or name another directory with --dir",
+            exit_code=2,
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FleetError(f"{path} is not valid TOML: {error}", "correct the file", exit_code=2) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise FleetError(f"{path}: {name}: {problem['msg']}", "correct the file", exit_code=2) from error

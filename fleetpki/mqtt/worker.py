@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""A worker: brings requests to the services, answers back, and sends what waits in the outbox.
+
+It keeps no state: any number may run, and one that dies leaves nothing behind but what others then do.
+"""
+
+import asyncio
+import json
+import logging
+import random
+
+import aiomqtt
+from aiomqtt import Message
+from sqlalchemy.exc import SQLAlchemyError
+
+from fleetpki.lifecycle import Context
+from fleetpki.mqtt import topics
+from fleetpki.mqtt.bus import Bus
+from fleetpki.mqtt.services import SERVICES, Answer, Request, Service, serve
+from fleetpki.registry import outbox
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import OutboxKind, OutboxMessage
+
+log = logging.getLogger(__name__)
+
+#: Name of the MQTT 5 user property in which the broker certifies the sender's certificate id.
+STAMP = "certificate-id"
+
+_MIN_BACKOFF_S = 0.1
+_MAX_BACKOFF_S = 10.0
+
+
+class Worker:
+    """Serves one fleet over one connection to its broker."""
+
+    def __init__(self, ctx: Context, bus: Bus, poll_s: float) -> None:
+        """Serve the fleet of ``ctx``, looking into the outbox every ``poll_s`` seconds."""
+        self._ctx = ctx
+        self._bus = bus
+        self._poll_s = poll_s
+        self.ready = asyncio.Event()
+        """Set while the services are subscribed."""
+
+    async def run(self) -> None:
+        """Work until cancelled; a lost connection is made again."""
+        backoff_s = _MIN_BACKOFF_S
+        while True:
+            try:
+                await self._work()
+            except* aiomqtt.MqttError as errors:
+                # A broker that is just starting refuses the first attempts; that is nothing to worry about.
+                level = logging.WARNING if self.ready.is_set() or backoff_s > 1 else logging.DEBUG
+                log.log(level, "no connection to the broker: %s", errors.exceptions[0])
+            backoff_s = _MIN_BACKOFF_S if self.ready.is_set() else min(2 * backoff_s, _MAX_BACKOFF_S)
+            self.ready.clear()
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
+
+    async def _work(self) -> None:
+        async with self._bus.client("worker") as client:
+            for service in SERVICES:
+                await client.subscribe(topics.shared(service.requests), qos=1)
+            self.ready.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(client))
+                tasks.create_task(self._dispatch(client))
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            service = _service_of(message)
+            request = _request_in(message)
+            if service is None or request is None:
+                continue
+            answer = await asyncio.to_thread(serve, service, self._ctx, request)
+            if answer is not None:
+                await _send(client, answer)
+
+    async def _dispatch(self, client: aiomqtt.Client) -> None:
+        while True:
+            try:
+                for message in await asyncio.to_thread(self._pending):
+                    await client.publish(_topic_of(message), json.dumps(message.body), qos=1)
+                    await asyncio.to_thread(self._sent, message.id)
+            except SQLAlchemyError:
+                log.exception("the outbox could not be read; it is tried again")
+            await asyncio.sleep(self._poll_s)
+
+    def _pending(self) -> list[OutboxMessage]:
+        with reading(self._ctx.sessions) as session:
+            return list(outbox.pending(session))
+
+    def _sent(self, message_id: int) -> None:
+        with self._ctx.sessions.begin() as session:
+            outbox.delete(session, message_id)
+
+
+async def _send(client: aiomqtt.Client, answer: Answer) -> None:
+    await client.publish(answer.topic, answer.message.to_payload(), qos=1)
+
+
+def _service_of(message: Message) -> Service | None:
+    return next((service for service in SERVICES if message.topic.matches(service.requests)), None)
+
+
+def _request_in(message: Message) -> Request | None:
+    """The request, unless nobody certifies who sent it: then it did not come through our broker plugin."""
+    topic = str(message.topic)
+    stamps = [value for name, value in getattr(message.properties, "UserProperty", []) if name == STAMP]
+    if len(stamps) != 1 or not isinstance(message.payload, bytes):
+        log.warning("dropped a message on %s: it has no certified sender", topic)
+        return None
+    return Request(topics.device_of(topic), stamps[0], message.payload)
+
+
+def _topic_of(message: OutboxMessage) -> str:
+    if message.kind == OutboxKind.DISCONNECT:
+        return topics.DISCONNECT
+    if message.device_id is None:
+        raise ValueError(f"outbox message {message.id} ({message.kind}) names no device")
+    return topics.certs(message.device_id, message.kind)

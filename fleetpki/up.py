@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""``fleetpki up``: the broker, the verdicts it asks for, and the services, together in the foreground."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleetpki import lifecycle
+from fleetpki.broker.configuration import VERDICT_SOCKET
+from fleetpki.broker.process import Mosquitto
+from fleetpki.broker.verdicts import VerdictServer
+from fleetpki.errors import FleetError
+from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import Context
+from fleetpki.mqtt.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+async def up(fleet: Fleet, announce: Callable[[], None]) -> None:
+    """Run the fleet until SIGINT or SIGTERM; ``announce`` is called once when everything is ready.
+
+    FleetError when a part cannot start, or ends by itself.
+    """
+    stop = _stop_signal()
+    with _only_instance(fleet.layout.run / "up.lock"):
+        _allow_many_connections()
+        async with _broker(fleet) as mosquitto:
+            worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
+            tasks = [
+                asyncio.create_task(_fail_when_ended(mosquitto)),
+                asyncio.create_task(worker.run()),
+                asyncio.create_task(_housekeeping(fleet.context, fleet.settings.housekeeping_s)),
+                asyncio.create_task(_announce_when_ready(worker, announce, stop)),
+                asyncio.create_task(stop.wait()),
+            ]
+            await _until_first_ends(tasks)
+
+
+@contextlib.asynccontextmanager
+async def _broker(fleet: Fleet) -> AsyncIterator[Mosquitto]:
+    """A running Mosquitto, and before it the verdicts it asks for with its first connection."""
+    context = fleet.context
+    verdicts = VerdictServer(
+        fleet.layout.run / VERDICT_SOCKET,
+        lambda certificate_id, client_id: lifecycle.verdict(
+            context, certificate_id=certificate_id, client_id=client_id
+        ),
+    )
+    mosquitto = Mosquitto(fleet.layout, fleet.settings)
+    try:
+        await verdicts.start()
+        await mosquitto.start()
+        yield mosquitto
+    finally:
+        await mosquitto.stop()
+        await verdicts.stop()
+
+
+async def _announce_when_ready(worker: Worker, announce: Callable[[], None], stop: asyncio.Event) -> None:
+    await worker.ready.wait()
+    announce()
+    await stop.wait()
+
+
+async def _fail_when_ended(mosquitto: Mosquitto) -> None:
+    raise await mosquitto.ended()
+
+
+async def _housekeeping(context: Context, period_s: float) -> None:
+    while True:
+        try:
+            collected = await asyncio.to_thread(lifecycle.collect_unactivated, context)
+        except Exception:
+            log.exception("housekeeping failed; it is tried again in %s s", period_s)
+        else:
+            if collected:
+                log.info("revoked %d certificates that were never used", collected)
+        await asyncio.sleep(period_s)
+
+
+async def _until_first_ends(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for the first task to end, cancel the others, pass an error on."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.contextmanager
+def _only_instance(path: Path) -> Iterator[None]:
+    """Hold a lock that a second ``up`` of the fleet runs into; the kernel drops it should we be killed."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FleetError("this fleet is up already", "stop the other 'fleetpki up' first", 4) from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def _allow_many_connections() -> None:
+    """Every connection is an open file of Mosquitto, which inherits our limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line shows of the registry: for machines as plain data, for people as tables."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fleetpki.registry.models import Certificate, Device, Rotation
+
+Data = dict[str, Any]
+
+#: Enough of a certificate id to recognise it by; all of it is in the JSON.
+SHORT_ID = 16
+
+
+def device_data(device: Device, active: Certificate | None) -> Data:
+    """A device and the certificate it works with."""
+    return {
+        "device_id": device.device_id,
+        "state": str(device.state),
+        "certificate_id": active.certificate_id if active else None,
+        "not_after": _time(active.not_after if active else None),
+        "generation": device.generation,
+        "created_at": _time(device.created_at),
+        "last_seen_at": _time(device.last_seen_at),
+    }
+
+
+def certificate_data(certificate: Certificate) -> Data:
+    """A certificate of a device."""
+    return {
+        "certificate_id": certificate.certificate_id,
+        "serial": certificate.serial,
+        "state": str(certificate.state),
+        "not_before": _time(certificate.not_before),
+        "not_after": _time(certificate.not_after),
+        "issued_at": _time(certificate.issued_at),
+        "activated_at": _time(certificate.activated_at),
+        "superseded_at": _time(certificate.superseded_at),
+        "revoked_at": _time(certificate.revoked_at),
+        "revocation_reason": certificate.revocation_reason,
+    }
+
+
+def rotation_data(rotation: Rotation) -> Data:
+    """A rotation of a device."""
+    return {
+        "rotation_id": rotation.rotation_id,
+        "device_id": rotation.device_id,
+        "mode": str(rotation.mode),
+        "initiator": str(rotation.initiator),
+        "key": str(rotation.key),
+        "state": str(rotation.state),
+        "old_certificate_id": rotation.old.certificate_id,
+        "certificate_id": rotation.new.certificate_id if rotation.new else None,
+        "code": rotation.code,
+        "message": rotation.message,
+        "created_at": _time(rotation.created_at),
+        "updated_at": _time(rotation.updated_at),
+    }
+
+
+def device_table(devices: Sequence[Data]) -> RenderableType:
+    """All devices, one a line."""
+    table = _table("Device", "State", "Certificate", "Valid until", "Last seen")
+    for device in devices:
+        table.add_row(
+            device["device_id"],
+            device["state"],
+            _short(device["certificate_id"]),
+            _people(device["not_after"]),
+            _people(device["last_seen_at"]),
+        )
+    return table
+
+
+def device_page(device: Data, certificates: Sequence[Data], rotations: Sequence[Data]) -> RenderableType:
+    """Everything about one device."""
+    seen = _people(device["last_seen_at"])
+    title = Text(
+        f"{device['device_id']}  {device['state']}  generation {device['generation']}  last seen {seen}"
+    )
+    issued = _table("Certificate", "State", "Valid until", "Since", title="Certificates")
+    for certificate in certificates:
+        since = next(
+            (
+                certificate[at]
+                for at in ("revoked_at", "superseded_at", "activated_at", "issued_at")
+                if certificate[at]
+            ),
+            None,
+        )
+        issued.add_row(
+            _short(certificate["certificate_id"]),
+            certificate["state"],
+            _people(certificate["not_after"]),
+            _people(since),
+        )
+    turned = _table("Rotation", "Mode", "Key", "State", "New certificate", "Reason", title="Rotations")
+    for rotation in rotations:
+        turned.add_row(
+            _short(rotation["rotation_id"]),
+            rotation["mode"],
+            rotation["key"],
+            rotation["state"],
+            _short(rotation["certificate_id"]),
+            rotation["code"] or "",
+        )
+    return Group(title, issued, turned)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def _people(at: str | None) -> str:
+    return at.replace("T", " ") if at else "-"
+
+
+def _short(identifier: str | None) -> str:
+    return identifier[:SHORT_ID] if identifier else "-"
