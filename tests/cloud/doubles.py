@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stand-ins: a clock that is set by hand, and devices that speak to the rules directly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from fleetpki.lifecycle import (
+    Context,
+    DeviceStatus,
+    Enrolled,
+    Issued,
+    KeyRequest,
+    StatusState,
+    answer_csr,
+    enroll,
+    record_status,
+    start_rotation,
+    verdict,
+)
+from fleetpki.pki import keys
+from fleetpki.pki.hierarchy import Hierarchy
+from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.keys import KeyType, PrivateKey
+from fleetpki.registry import audit, outbox, queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import (
+    AuditEntry,
+    Certificate,
+    CertificateState,
+    Device,
+    OutboxKind,
+    Rotation,
+    RotationState,
+)
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told to."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+def new_key(key_type: KeyType = KeyType.EC_P256) -> PrivateKey:
+    return keys.generate(key_type)
+
+
+def make_csr(key: PrivateKey, *common_names: str) -> str:
+    names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(names).sign(key, hashes.SHA256())
+    return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass
+class Fleet:
+    """The registry seen from outside, and what the cloud has to say."""
+
+    ctx: Context
+    hierarchy: Hierarchy
+
+    @property
+    def bootstrap(self) -> str:
+        return certificate_id(self.hierarchy.bootstrap.certificate)
+
+    def device(self, device_id: str = "sensor-1") -> "FakeDevice":
+        """A device that has enrolled and reported."""
+        device = FakeDevice(self, device_id)
+        device.enroll()
+        device.says(StatusState.CONNECTED)
+        self.delivered()
+        return device
+
+    def registered(self, device_id: str) -> Device | None:
+        with reading(self.ctx.sessions) as session:
+            return queries.device(session, device_id)
+
+    def certificates(self, device_id: str) -> Sequence[Certificate]:
+        with reading(self.ctx.sessions) as session:
+            return queries.certificates(session, device_id)
+
+    def certificate(self, certificate_id: str) -> Certificate:
+        with reading(self.ctx.sessions) as session:
+            certificate = queries.certificate(session, certificate_id)
+        assert certificate is not None
+        return certificate
+
+    def state(self, certificate_id: str) -> CertificateState:
+        return self.certificate(certificate_id).state
+
+    def rotation(self, device_id: str, rotation_id: str) -> Rotation:
+        with reading(self.ctx.sessions) as session:
+            rotation = queries.rotation(session, device_id, rotation_id)
+        assert rotation is not None
+        return rotation
+
+    def delivered(self) -> list[tuple[OutboxKind, dict[str, Any]]]:
+        """Take everything out of the outbox, as the dispatcher does."""
+        with self.ctx.sessions.begin() as session:
+            messages = outbox.pending(session, limit=1000)
+            for message in messages:
+                outbox.delete(session, message.id)
+        return [(message.kind, message.body) for message in messages]
+
+    def audited(self, subject: str) -> list[str]:
+        """The actions about a subject, after the whole chain has been verified."""
+        with reading(self.ctx.sessions) as session:
+            audit.verify(session)
+            return [entry.action for entry in session.query(AuditEntry).filter_by(subject=subject)]
+
+    def admits(self, certificate_id: str, client_id: str) -> bool:
+        return verdict(self.ctx, certificate_id=certificate_id, client_id=client_id).allow
+
+
+@dataclass
+class FakeDevice:
+    """A device without a wire: it holds keys and speaks to the rules."""
+
+    fleet: Fleet
+    device_id: str
+    key: PrivateKey = field(default_factory=new_key)
+    certificate_id: str = ""
+
+    def csr(self, key: PrivateKey | None = None) -> str:
+        return make_csr(key or self.key, self.device_id)
+
+    def enroll(self, request_id: str = "request-1", key: PrivateKey | None = None) -> Enrolled:
+        """Enrol and take the certificate over."""
+        self.key = key or self.key
+        enrolled = enroll(
+            self.fleet.ctx,
+            device_id=self.device_id,
+            sender=self.fleet.bootstrap,
+            request_id=request_id,
+            csr_pem=self.csr(),
+        )
+        self.certificate_id = enrolled.certificate_id
+        return enrolled
+
+    def is_asked_to_rotate(self, key: KeyRequest = KeyRequest.EC_P256) -> str:
+        return start_rotation(self.fleet.ctx, self.device_id, key=key).rotation_id
+
+    def requests(
+        self, rotation_id: str, key: PrivateKey, *, over: str | None = None, reason: str | None = None
+    ) -> Issued:
+        """Send a certification request for a rotation."""
+        return answer_csr(
+            self.fleet.ctx,
+            device_id=self.device_id,
+            sender=over or self.certificate_id,
+            rotation_id=rotation_id,
+            csr_pem=self.csr(key),
+            reason=reason,
+        )
+
+    def says(
+        self,
+        state: StatusState,
+        rotation_id: str | None = None,
+        *,
+        over: str | None = None,
+        claims: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Send a status over a connection made with a certificate, its current one unless told."""
+        connection = over or self.certificate_id
+        status = DeviceStatus(
+            state=state,
+            certificate_id=claims or connection,
+            generation=1,
+            rotation_id=rotation_id,
+            code=code,
+        )
+        record_status(self.fleet.ctx, device_id=self.device_id, sender=connection, status=status)
+
+    def rotates(self, rotation_id: str, key: PrivateKey) -> str:
+        """Go through a rotation by CSR to its good end; returns the new certificate's id."""
+        self.says(StatusState.ACCEPTED, rotation_id)
+        new = self.requests(rotation_id, key).certificate_id
+        self.says(StatusState.STAGED, rotation_id)
+        self.says(StatusState.CONNECTED, rotation_id, over=new)
+        self.says(StatusState.COMMITTED, rotation_id, over=new)
+        self.key, self.certificate_id = key, new
+        return new
+
+    def rotation_state(self, rotation_id: str) -> RotationState:
+        return self.fleet.rotation(self.device_id, rotation_id).state
