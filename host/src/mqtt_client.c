@@ -30,6 +30,8 @@
 #define KEEPALIVE_S 30
 #define HOUSEKEEPING_MS 5000
 
+static const char CLOSED_EARLY[] = "the server closed the connection before CONNACK";
+
 typedef enum {
     STATE_IDLE,
     STATE_RESOLVING,
@@ -52,15 +54,16 @@ struct mqtt_client {
     mqtt_events_t events;
 
     /* What was asked for */
-    const cert_connect_t *request; /* NULL: nothing, or taken up already */
+    bool connect_requested;
     bool close_requested;
+    cert_connect_t request;
     char host[CERT_HOST_MAX + 1];
     uint16_t port;
 
     /* The connection there is */
     state_t state;
     uint32_t connection;
-    const cert_connect_t *current;
+    const char *client_id;
     uint64_t deadline_ms; /* of the state; ONLINE has none */
     resolver_t *resolver;
     const struct addrinfo *address; /* the one being dialled */
@@ -110,7 +113,6 @@ static void drop(mqtt_client_t *client)
     resolver_release(client->resolver);
     client->resolver = NULL;
     client->address = NULL;
-    client->current = NULL;
     client->close_requested = false;
     client->state = STATE_IDLE;
 }
@@ -149,12 +151,12 @@ static void fail_closed(mqtt_client_t *client, const char *otherwise)
 
 static void begin(mqtt_client_t *client, uint64_t now_ms)
 {
-    client->current = client->request;
-    client->request = NULL;
-    client->connection = client->current->connection;
+    client->connect_requested = false;
+    client->connection = client->request.connection;
+    client->client_id = client->request.client_id;
     client->connack = CONNACK_NONE;
     const char *why;
-    if (!tls_client_init(&client->tls, client->current, client->host, &why)) {
+    if (!tls_client_init(&client->tls, &client->request, client->host, &why)) {
         fail(client, CERT_FAILURE_UNKNOWN, why);
         return;
     }
@@ -170,7 +172,7 @@ static void begin(mqtt_client_t *client, uint64_t now_ms)
 /** A libmosquitto client that uses our TLS context and nothing of its own. */
 static struct mosquitto *make_mosquitto(mqtt_client_t *client)
 {
-    struct mosquitto *mosq = mosquitto_new(client->current->client_id, true, client);
+    struct mosquitto *mosq = mosquitto_new(client->client_id, true, client);
     if (mosq == NULL) {
         return NULL;
     }
@@ -205,6 +207,10 @@ static void dial(mqtt_client_t *client, uint64_t now_ms, const char *last_failur
             mosquitto_socket(client->mosq) >= 0) {
             client->state = STATE_DIALLING;
             client->deadline_ms = now_ms + DIAL_TIMEOUT_MS;
+            return;
+        }
+        if (client->tls.server_reached) { /* libmosquitto got as far as the handshake in one go */
+            fail_closed(client, CLOSED_EARLY);
             return;
         }
         last_failure = strerror(errno);
@@ -244,7 +250,8 @@ static void service_dialling(mqtt_client_t *client, short revents, uint64_t now_
     }
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
-    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0) {
+    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0 ||
+            client->tls.server_reached) {
         client->state = STATE_HANDSHAKING;
         client->deadline_ms = now_ms + HANDSHAKE_TIMEOUT_MS;
         return;
@@ -275,8 +282,7 @@ static bool exchange(mqtt_client_t *client)
 static void service_open(mqtt_client_t *client, uint64_t now_ms)
 {
     if (!exchange(client)) {
-        fail_closed(client, client->state == STATE_ONLINE ? "the connection broke"
-                                                          : "the server closed the connection before CONNACK");
+        fail_closed(client, client->state == STATE_ONLINE ? "the connection broke" : CLOSED_EARLY);
     } else if (client->state == STATE_HANDSHAKING && now_ms >= client->deadline_ms) {
         fail(client, CERT_FAILURE_NETWORK, client->tls.handshake_done ? "no CONNACK in time" : "TLS handshake not done in time");
     }
@@ -351,7 +357,8 @@ void mqtt_client_free(mqtt_client_t *client)
 void mqtt_client_connect(mqtt_client_t *client, const cert_connect_t *request, const char *host, uint16_t port)
 {
     client->close_requested = client->state != STATE_IDLE;
-    client->request = request;
+    client->connect_requested = true;
+    client->request = *request;
     snprintf(client->host, sizeof(client->host), "%s", host);
     client->port = port;
 }
@@ -359,7 +366,7 @@ void mqtt_client_connect(mqtt_client_t *client, const cert_connect_t *request, c
 void mqtt_client_disconnect(mqtt_client_t *client)
 {
     client->close_requested = client->state != STATE_IDLE;
-    client->request = NULL;
+    client->connect_requested = false;
 }
 
 void mqtt_client_subscribe(mqtt_client_t *client, const char *topic)
@@ -401,7 +408,7 @@ uint32_t mqtt_client_prepare(mqtt_client_t *client, struct pollfd *pfd, uint64_t
     }
     switch (client->state) {
     case STATE_IDLE:
-        return client->request != NULL ? 0 : UINT32_MAX;
+        return client->connect_requested ? 0 : UINT32_MAX;
     case STATE_RESOLVING:
         pfd->fd = resolver_fd(client->resolver);
         pfd->events = POLLIN;
@@ -432,7 +439,7 @@ void mqtt_client_service(mqtt_client_t *client, const struct pollfd *pfd, uint64
         begin_close(client, now_ms);
     }
     service_state(client, pfd->revents, now_ms);
-    if (client->state == STATE_IDLE && client->request != NULL) {
+    if (client->state == STATE_IDLE && client->connect_requested) {
         begin(client, now_ms);
     }
 }

@@ -36,7 +36,7 @@ void mqtt_client_free(mqtt_client_t *client);
 
 /**
  * @brief Connect; ends what is open first.
- * @param request  Must stay valid until the next call of this function.
+ * @param request  Copied; what it points to must stay valid until the next call of this function.
  * @param host     Host name or numeric address; copied.
  */
 void mqtt_client_connect(mqtt_client_t *client, const cert_connect_t *request, const char *host, uint16_t port);

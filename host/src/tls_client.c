@@ -5,6 +5,7 @@
 #include "tls_client.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
@@ -37,14 +38,44 @@ static tls_client_t *client_of(const SSL *ssl)
     return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 }
 
+/**
+ * Sees what passes between OpenSSL and the socket.
+ *
+ * A TLS 1.3 server refuses our certificate after our side of the handshake is done, and closes. We may be writing at that moment, which
+ * then fails, and the alert that says why would never be read. So a write to a connection closed by the server is reported as
+ * done: the next read finds the alert, and after it the end of the connection.
+ */
+static long on_socket(BIO *bio, int operation, const char *data, size_t len, int argi, long argl, int ret, size_t *done)
+{
+    (void)data;
+    (void)argi;
+    (void)argl;
+    tls_client_t *tls = (tls_client_t *)BIO_get_callback_arg(bio);
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0) {
+        tls->server_reached = true;
+    } else if (operation == (BIO_CB_WRITE | BIO_CB_RETURN) && ret <= 0 && (errno == EPIPE || errno == ECONNRESET)) {
+        tls->server_reached = true;
+        *done = len;
+        return 1;
+    }
+    return ret;
+}
+
+static void begin_handshake(tls_client_t *tls, SSL *ssl)
+{
+    /* libmosquitto sets the name it dials, which is a numeric address here (mqtt_client.c). */
+    const char *name = tls->server_name[0] != '\0' ? tls->server_name : NULL;
+    SSL_set_tlsext_host_name(ssl, name);
+    BIO_set_callback_ex(SSL_get_rbio(ssl), on_socket);
+    BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)tls);
+}
+
 /** OpenSSL reports progress and alerts here, during and after the handshake. */
 static void on_info(const SSL *ssl, int where, int ret)
 {
     tls_client_t *tls = client_of(ssl);
     if (where == SSL_CB_HANDSHAKE_START && !tls->handshake_done) {
-        /* libmosquitto sets the name it dials, which is a numeric address here (mqtt_client.c). */
-        const char *name = tls->server_name[0] != '\0' ? tls->server_name : NULL;
-        SSL_set_tlsext_host_name((SSL *)ssl, name);
+        begin_handshake(tls, (SSL *)ssl);
     } else if (where == SSL_CB_HANDSHAKE_DONE) {
         tls->handshake_done = true;
     } else if (where == SSL_CB_READ_ALERT && (ret & 0xff) != SSL_AD_CLOSE_NOTIFY && tls->alert < 0) {

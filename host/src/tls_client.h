@@ -20,6 +20,7 @@ typedef struct {
     char server_name[CERT_HOST_MAX + 1]; /*!< For SNI; "" when the server is known by its address */
     int alert;                           /*!< First fatal alert the server sent; -1: none */
     int verify_error;                    /*!< X509_V_OK, or why we did not accept the server's certificate */
+    bool server_reached;                 /*!< Something has answered, if only by closing the connection */
     bool handshake_done;
 } tls_client_t;
 
