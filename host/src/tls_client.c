@@ -51,7 +51,7 @@ static long on_socket(BIO *bio, int operation, const char *data, size_t len, int
     (void)argi;
     (void)argl;
     tls_client_t *tls = (tls_client_t *)BIO_get_callback_arg(bio);
-    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0) {
+    if (operation == (BIO_CB_READ | BIO_CB_RETURN) && (ret > 0 || !BIO_should_retry(bio))) {
         tls->server_reached = true;
     } else if (operation == (BIO_CB_WRITE | BIO_CB_RETURN) && ret <= 0 && (errno == EPIPE || errno == ECONNRESET)) {
         tls->server_reached = true;
