@@ -240,27 +240,32 @@ static void service_resolving(mqtt_client_t *client, short revents, uint64_t now
     dial(client, now_ms, "the host name has no address");
 }
 
+/** Is, or was, TCP up? `error` is what the socket says, 0 if TLS has taken that already when it tried to write. */
+static bool is_reached(const mqtt_client_t *client, int *error)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof(peer);
+    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0 || client->tls.server_reached) {
+        return true;
+    }
+    len = sizeof(*error);
+    getsockopt(mosquitto_socket(client->mosq), SOL_SOCKET, SO_ERROR, error, &len);
+    return *error == ECONNRESET || *error == EPIPE;
+}
+
 static void service_dialling(mqtt_client_t *client, short revents, uint64_t now_ms)
 {
+    int error = 0;
     if (revents == 0) {
         if (now_ms >= client->deadline_ms) {
             dial_next(client, now_ms, strerror(ETIMEDOUT));
         }
-        return;
-    }
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof(peer);
-    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0 ||
-            client->tls.server_reached) {
+    } else if (is_reached(client, &error)) {
         client->state = STATE_HANDSHAKING;
         client->deadline_ms = now_ms + HANDSHAKE_TIMEOUT_MS;
-        return;
+    } else {
+        dial_next(client, now_ms, strerror(error != 0 ? error : ECONNREFUSED));
     }
-    int error = 0;
-    len = sizeof(error);
-    getsockopt(mosquitto_socket(client->mosq), SOL_SOCKET, SO_ERROR, &error, &len);
-    /* No error left: TLS took it when it tried to write its first message. */
-    dial_next(client, now_ms, error != 0 ? strerror(error) : strerror(ECONNREFUSED));
 }
 
 /** Read, write, keep alive. Returns false when the connection has ended. */
