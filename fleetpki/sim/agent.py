@@ -19,12 +19,14 @@ STOP_TIMEOUT_S = 5.0
 class Agent:
     """The process, its console, and the lines it printed."""
 
-    def __init__(self, device_id: str, home: Path, bootstrap: Path, transcript: Transcript, program: Path = PROGRAM) -> None:
-        """Prepare a device that keeps its state in ``home`` and came from the factory with ``bootstrap``."""
+    def __init__(
+        self, device_id: str, home: Path, factory: Path, transcript: Transcript, program: Path = PROGRAM
+    ) -> None:
+        """Prepare a device that keeps its state in ``home`` and came with the files in ``factory``."""
         self.device_id = device_id
         self.home = home
         self.lines: list[str] = []
-        self._bootstrap = bootstrap
+        self.factory = factory
         self._transcript = transcript
         self._program = program
         self._process: asyncio.subprocess.Process | None = None
@@ -46,7 +48,11 @@ class Agent:
         self._closed = False
         self._process = await asyncio.create_subprocess_exec(
             self._program.absolute(),
-            env={**os.environ, "CERT_AGENT_HOME": str(self.home), "CERT_AGENT_BOOTSTRAP_DIR": str(self._bootstrap)},
+            env={
+                **os.environ,
+                "CERT_AGENT_HOME": str(self.home),
+                "CERT_AGENT_BOOTSTRAP_DIR": str(self.factory),
+            },
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

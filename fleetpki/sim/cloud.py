@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fleetpki.config import Layout, load_settings
+from fleetpki.config import Layout, Settings, load_settings
 from fleetpki.mqtt.bus import Bus
 from fleetpki.registry import queries
 from fleetpki.registry.database import Sessions, open_registry, reading
@@ -42,6 +42,11 @@ class Cloud:
         self._process: asyncio.subprocess.Process | None = None
         self._sessions: Sessions | None = None
 
+    @property
+    def settings(self) -> Settings:
+        """The fleet's settings."""
+        return load_settings(self.layout)
+
     async def init(self) -> None:
         """Make the fleet with the command an operator would use."""
         self.passphrase_file.touch(mode=0o600)
@@ -61,7 +66,9 @@ class Cloud:
             if "cannot listen" not in self._log_text():  # somebody took a port since we looked: look again
                 break
             await asyncio.sleep(attempt * POLL_S)
-        raise SimError(f"`fleetpki up` did not start; its log {self.log} ends with\n  {self._log_text()[-800:]}")
+        raise SimError(
+            f"`fleetpki up` did not start; its log {self.log} ends with\n  {self._log_text()[-800:]}"
+        )
 
     async def down(self) -> None:
         """Stop broker and services, if they run, and check that they ended well."""
@@ -76,7 +83,9 @@ class Cloud:
             await process.wait()
             raise SimError(f"`fleetpki up` did not stop within {STOP_TIMEOUT_S:.0f} s") from None
         if code != 0:
-            raise SimError(f"`fleetpki up` ended with {code}; its log {self.log} ends with\n  {self._log_text()[-800:]}")
+            raise SimError(
+                f"`fleetpki up` ended with {code}; its log {self.log} ends with\n  {self._log_text()[-800:]}"
+            )
 
     async def run(self, command: str, *arguments: str | Path) -> Result:
         """Run a ``fleetpki`` command on this fleet."""
@@ -91,7 +100,7 @@ class Cloud:
 
     def device_settings(self, device_id: str) -> dict[str, str | int]:
         """What has to be set on a device to be part of this fleet; it retries fast."""
-        settings = load_settings(self.layout)
+        settings = self.settings
         return {
             "id": device_id,
             "broker": HOST,
@@ -104,18 +113,22 @@ class Cloud:
     def service_bus(self, name: str) -> Bus:
         """The service listener, for the holder of ``services/<name>``."""
         services = self.layout.services
-        return self._bus(load_settings(self.layout).service_port, services / f"{name}.crt", services / f"{name}.key")
+        return self._bus(
+            self.settings.service_port, services / f"{name}.crt", services / f"{name}.key"
+        )
 
     def bootstrap_bus(self) -> Bus:
         """The bootstrap listener, for the holder of the bootstrap certificate."""
         bootstrap = self.layout.bootstrap
         return self._bus(
-            load_settings(self.layout).bootstrap_port, bootstrap / "bootstrap.crt", bootstrap / "bootstrap.key"
+            self.settings.bootstrap_port,
+            bootstrap / "bootstrap.crt",
+            bootstrap / "bootstrap.key",
         )
 
     def device_bus(self, certificate: Path, key: Path) -> Bus:
         """The operational listener, for the holder of a certificate."""
-        return self._bus(load_settings(self.layout).port, certificate, key)
+        return self._bus(self.settings.port, certificate, key)
 
     def certificates(self, device_id: str) -> list[Certificate]:
         """The registry's certificates of a device, oldest first; read from the database itself."""
@@ -146,7 +159,9 @@ class Cloud:
 
     def _choose_ports(self) -> None:
         names = ("port", "bootstrap_port", "service_port")
-        settings = load_settings(self.layout).model_copy(update=dict(zip(names, free_ports(len(names)), strict=True)))
+        settings = self.settings.model_copy(
+            update=dict(zip(names, free_ports(len(names)), strict=True))
+        )
         self.layout.settings.write_text(settings.to_toml())
 
     async def _start(self) -> bool:

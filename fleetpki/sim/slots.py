@@ -58,7 +58,9 @@ def parse_slot(blob: bytes) -> Slot:
     magic, version, _origin, _kind, generation, id_len, key_len, chain_len, _zero = _HEADER.unpack_from(blob)
     body = _HEADER.size + id_len
     end = body + key_len + chain_len
-    if (magic, version, len(blob)) != (_MAGIC, 1, end + 4) or zlib.crc32(blob[:end]).to_bytes(4, "little") != blob[end:]:
+    if (magic, version, len(blob)) != (_MAGIC, 1, end + 4) or zlib.crc32(blob[:end]).to_bytes(
+        4, "little"
+    ) != blob[end:]:
         raise SimError("a slot is not as docs/identity-store.md says")
     return Slot(generation, chain_pem=blob[body + key_len : end], key_der=blob[body : body + key_len])
 

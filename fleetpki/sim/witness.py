@@ -93,7 +93,9 @@ class Witness:
                     await self._news.wait()
         except TimeoutError:
             seen = [f"{message.fields or message.payload[:80]!r}" for message in self.since(mark, topic)]
-            raise SimError("\n  ".join([f"no {what} on {topic} within {TIMEOUT_S:.0f} s; seen:", *seen[-5:]])) from None
+            raise SimError(
+                "\n  ".join([f"no {what} on {topic} within {TIMEOUT_S:.0f} s; seen:", *seen[-5:]])
+            ) from None
 
     async def _read(self, client: aiomqtt.Client) -> None:
         async for received in client.messages:

@@ -34,7 +34,9 @@ class Workshop:
     async def request(self, key: Path, common_name: str) -> Path:
         """A certification request for a key."""
         path = key.with_suffix(".csr")
-        await self._runner.check(["openssl", "req", "-new", "-key", key, "-subj", f"/CN={common_name}", "-out", path])
+        await self._runner.check(
+            ["openssl", "req", "-new", "-key", key, "-subj", f"/CN={common_name}", "-out", path]
+        )
         return path
 
     def file(self, name: str, content: str | bytes) -> Path:
@@ -88,10 +90,17 @@ class Forger:
         now = datetime.now(UTC)
         end = now - timedelta(seconds=1) if expired else now + timedelta(days=90)
         builder = x509.CertificateBuilder(
-            self.certificate.subject, subject, key.public_key(), x509.random_serial_number(), now - timedelta(minutes=1), end
+            self.certificate.subject,
+            subject,
+            key.public_key(),
+            x509.random_serial_number(),
+            now - timedelta(minutes=1),
+            end,
         )
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
         certificate = builder.sign(self._key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM).decode(), private_pem(key)
 
