@@ -145,6 +145,8 @@ def abandon_rotation(ctx: Context, device_id: str, rotation_id: str, code: Code,
         rotation = queries.rotation(tx.session, device_id, rotation_id)
         if rotation is None:
             raise FleetError(f"device {device_id} has no rotation {rotation_id}", exit_code=2)
+        if rotation.state == RotationState.COMMITTING:
+            raise Rejected(Code.NOT_ALLOWED, "the device works with the new certificate already")
         if is_open(rotation):
             close(tx, rotation, RotationState.ABANDONED, code, message)
 

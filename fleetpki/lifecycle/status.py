@@ -37,10 +37,6 @@ class _Report:
             return None
         return queries.rotation(self.tx.session, self.device.device_id, self.status.rotation_id)
 
-    def contradiction(self, message: str) -> Rejected:
-        """A claim that the facts deny; it changes nothing."""
-        return Rejected(Code.NOT_ALLOWED, message)
-
     def note(self, action: str) -> None:
         """Keep a report that changes nothing."""
         self.tx.audit(
@@ -75,33 +71,38 @@ def _staged(report: _Report) -> None:
     if rotation is None or not transitions.is_open(rotation):
         return report.note("status.unmatched")
     if rotation.new is None:
-        raise report.contradiction("claims to have staged a certificate that was not issued")
+        raise Rejected(Code.NOT_ALLOWED, "claims to have staged a certificate that was not issued")
     return transitions.advance(report.tx, rotation, RotationState.STAGED)
 
 
 def _connected(report: _Report) -> None:
     if report.status.certificate_id != report.sender.certificate_id:
-        raise report.contradiction("claims to be connected with another certificate than it is")
+        raise Rejected(Code.NOT_ALLOWED, "claims to be connected with another certificate than it is")
     rotation = queries.rotation_to(report.tx.session, report.sender)
     if rotation is not None and transitions.is_open(rotation):
         transitions.advance(report.tx, rotation, RotationState.COMMITTING)
         return _send_commit(report, rotation)
-    if (
-        rotation is not None and report.rotation() is rotation
-    ):  # committed, and the device has not heard of it
-        _send_commit(report, rotation)
+    if rotation is not None and report.rotation() is rotation:
+        _send_commit(report, rotation)  # it is committed here, and the device has not heard of it
     return _connected_with_current(report)
 
 
 def _connected_with_current(report: _Report) -> None:
     rotation = queries.open_rotation(report.tx.session, report.device.device_id)
     if rotation is None or transitions.close_if_overdue(report.tx, rotation):
-        return
+        return None
     if report.rotation() is rotation:
-        report.note(
-            "status.contradicted"
-        )  # said of the new certificate, over a connection with the current one
-    _repeat(report, rotation)
+        report.note("status.contradicted")  # it speaks of the new certificate over the current one
+    if _has_fallen_back(report, rotation):
+        message = "the device was seen with its new certificate, and again with the former one"
+        return transitions.close(report.tx, rotation, RotationState.ROLLED_BACK, None, message)
+    return _repeat(report, rotation)
+
+
+def _has_fallen_back(report: _Report, rotation: Rotation) -> bool:
+    """Whether a device seen with its candidate is back for good; right after, it may be a late message."""
+    long_ago = report.tx.now - report.ctx.policy.activation_window
+    return rotation.state == RotationState.COMMITTING and rotation.updated_at < long_ago
 
 
 def _repeat(report: _Report, rotation: Rotation) -> None:
@@ -125,7 +126,7 @@ def _send_commit(report: _Report, rotation: Rotation) -> None:
 def _committed(report: _Report) -> None:
     rotation = queries.rotation_to(report.tx.session, report.sender)
     if rotation is None:
-        raise report.contradiction("claims a commit over a connection with no new certificate")
+        raise Rejected(Code.NOT_ALLOWED, "claims a commit over a connection with no new certificate")
     if transitions.is_open(rotation):
         transitions.commit(report.tx, report.device, rotation, report.sender)
 
@@ -146,7 +147,7 @@ def _rolled_back(report: _Report) -> None:
 
 def _end(report: _Report, rotation: Rotation, state: RotationState) -> None:
     if rotation.new is report.sender:
-        raise report.contradiction(f"claims {state} over a connection with the new certificate")
+        raise Rejected(Code.NOT_ALLOWED, f"claims {state} over a connection with the new certificate")
     transitions.close(report.tx, rotation, state, report.status.code, report.status.message)
 
 

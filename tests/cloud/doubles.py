@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins: a clock that is set by hand, and devices that speak to the rules directly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import (
     Context,
     DeviceStatus,
@@ -62,6 +64,13 @@ def make_csr(key: PrivateKey, *common_names: str) -> str:
     names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
     csr = x509.CertificateSigningRequestBuilder().subject_name(names).sign(key, hashes.SHA256())
     return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def refused(action: Callable[[], object]) -> Code:
+    """The code a rule refuses with."""
+    with pytest.raises(Rejected) as caught:
+        action()
+    return caught.value.code
 
 
 @dataclass

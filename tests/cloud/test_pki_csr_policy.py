@@ -4,11 +4,12 @@
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
@@ -34,21 +35,23 @@ def test_accepts_a_request_of_the_device_itself(key_type: KeyType) -> None:
     assert accepted.public_key == key.public_key()
 
 
+def openssl_request(folder: Path, *options: str, subject: str = "/CN=sensor-1") -> str:
+    files = ["-keyout", "key.pem", "-out", "request.pem"]
+    command = ["openssl", "req", "-new", *options, "-nodes", "-subj", subject, *files]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return (folder / "request.pem").read_text()
+
+
 def test_accepts_a_request_made_by_openssl(tmp_path: Path) -> None:
-    request = tmp_path / "request.pem"
-    subprocess.run(
-        ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-keyout", tmp_path / "key.pem", "-subj", "/O=Somebody/CN=sensor-1", "-out", request],
-        check=True,
-        capture_output=True,
-    )
-    assert check_csr(request.read_text(), "sensor-1").key_type == KeyType.EC_P256
+    options = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    request = openssl_request(tmp_path, *options, subject="/O=Somebody/CN=sensor-1")
+    assert check_csr(request, "sensor-1").key_type == KeyType.EC_P256
 
 
 @pytest.mark.parametrize(
     "make_key",
     [
-        pytest.param(lambda: rsa.generate_private_key(65537, 1024), id="rsa-1024"),
+        pytest.param(lambda: rsa.generate_private_key(65537, 1024), id="rsa-1024"),  # noqa: S505
         pytest.param(lambda: rsa.generate_private_key(3, 2048), id="rsa exponent 3"),
         pytest.param(lambda: ec.generate_private_key(ec.SECP224R1()), id="p-224"),
         pytest.param(lambda: ec.generate_private_key(ec.SECP256K1()), id="secp256k1"),
@@ -88,14 +91,7 @@ def test_refuses_a_request_signed_by_another_key() -> None:
 
 
 def test_refuses_a_request_signed_with_sha1(tmp_path: Path) -> None:
-    request = tmp_path / "request.pem"
-    subprocess.run(
-        ["openssl", "req", "-new", "-newkey", "rsa:2048", "-sha1", "-nodes"]
-        + ["-keyout", tmp_path / "key.pem", "-subj", "/CN=sensor-1", "-out", request],
-        check=True,
-        capture_output=True,
-    )
-    assert refusal(request.read_text()) == Code.BAD_CSR
+    assert refusal(openssl_request(tmp_path, "-newkey", "rsa:2048", "-sha1")) == Code.BAD_CSR
 
 
 def test_refuses_a_request_of_unexpected_size() -> None:
@@ -107,15 +103,11 @@ def test_refuses_any_text_that_is_no_request(text: str) -> None:
     assert refusal(text) == Code.BAD_CSR
 
 
+GOOD_REQUEST = make_csr(new_key(), "sensor-1")
+
+
 @given(position=st.integers(min_value=30, max_value=300), replacement=st.characters(codec="ascii"))
 def test_no_damage_to_a_request_gets_another_key_or_name_through(position: int, replacement: str) -> None:
     pem = GOOD_REQUEST[:position] + replacement + GOOD_REQUEST[position + 1 :]
-    try:
-        accepted = check_csr(pem, "sensor-1")
-    except Rejected as refused:
-        assert refused.code in (Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT)
-    else:
-        assert accepted == check_csr(GOOD_REQUEST, "sensor-1")
-
-
-GOOD_REQUEST = make_csr(new_key(), "sensor-1")
+    with suppress(Rejected):
+        assert check_csr(pem, "sensor-1") == check_csr(GOOD_REQUEST, "sensor-1")

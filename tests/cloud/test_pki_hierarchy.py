@@ -35,9 +35,9 @@ def openssl_accepts(folder: Path, anchor: Credential, leaf: Credential, purpose:
     (folder / "anchor.pem").write_text(anchor.certificate_pem)
     (folder / "chain.pem").write_text(leaf.full_chain_pem)
     (folder / "leaf.pem").write_text(leaf.certificate_pem)
-    files = ["-CAfile", folder / "anchor.pem", "-untrusted", folder / "chain.pem", folder / "leaf.pem"]
+    chain = ["-CAfile", "anchor.pem", "-untrusted", "chain.pem", "leaf.pem"]
     command = ["openssl", "verify", "-x509_strict", "-attime", VERIFIED_AT, "-purpose", purpose, *extra]
-    return subprocess.run([*command, *files], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*command, *chain], cwd=folder, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("host", [("-verify_hostname", "broker.example"), ("-verify_ip", "127.0.0.1")])
@@ -99,7 +99,7 @@ def test_the_certificate_id_is_what_openssl_calls_the_fingerprint(
 ) -> None:
     path = tmp_path / "certificate.pem"
     path.write_text(hierarchy.broker.certificate_pem)
-    command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", path]
+    command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", str(path)]
     shown = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     fingerprint = shown.strip().partition("=")[2].replace(":", "").lower()
     assert certificate_id(hierarchy.broker.certificate) == fingerprint
