@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console, RenderableType
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fleetpki import fleet as fleets
 from fleetpki import lifecycle, views
-from fleetpki.config import LOOPBACK_NAMES, Layout, Settings
+from fleetpki.config import LOOPBACK_NAMES, Layout, Settings, first_problem
 from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import KeyRequest, PushedCredential
@@ -101,9 +102,12 @@ def init(
     Example: *fleetpki init --host mqtt.example.com --bind 0.0.0.0 --passphrase-file root.pass*
     """
     hosts = list(dict.fromkeys([*(host or []), *LOOPBACK_NAMES]))
-    settings = Settings(
-        hosts=hosts, bind=bind, port=port, bootstrap_port=bootstrap_port, service_port=service_port
-    )
+    try:
+        settings = Settings(
+            hosts=hosts, bind=bind, port=port, bootstrap_port=bootstrap_port, service_port=service_port
+        )
+    except ValidationError as error:
+        raise FleetError(first_problem(error), "see 'fleetpki init --help'", Exit.REFUSED) from error
     fleets.create(directory, root_dir, _passphrase(passphrase_file), settings)
     layout = Layout(directory.absolute())
     _show(
@@ -308,10 +312,14 @@ def main() -> None:
 
 
 def _fail(error: FleetError) -> None:
-    err.print(f"fleetpki: {error.message}", markup=False, highlight=False, soft_wrap=True)
+    _complain(f"fleetpki: {error.message}")
     if error.hint:
-        err.print(f"  {error.hint}", markup=False, highlight=False, soft_wrap=True)
+        _complain(f"  {error.hint}")
     sys.exit(error.exit_code)
+
+
+def _complain(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(as_json: bool, data: Any, people: RenderableType) -> None:
@@ -326,17 +334,18 @@ def _show(as_json: bool, data: Any, people: RenderableType) -> None:
 
 def _passphrase(file: Path | None) -> bytes:
     if file is not None:
+        passphrase = _read_text(file).rstrip("\r\n")
         if file.stat().st_mode & stat.S_IROTH:
-            err.print(f"warning: {file} can be read by every user of this machine", markup=False)
-        return _read_text(file).rstrip("\r\n").encode()
+            _complain(f"warning: {file} can be read by every user of this machine")
+        return passphrase.encode()
     if not sys.stdin.isatty():
         raise FleetError(
             "no passphrase for the root key",
             "give --passphrase-file, or run this in a terminal",
             Exit.REFUSED,
         )
-    passphrase: str = typer.prompt("Passphrase for the root key", hide_input=True, confirmation_prompt=True)
-    return passphrase.encode()
+    typed: str = typer.prompt("Passphrase for the root key", hide_input=True, confirmation_prompt=True)
+    return typed.encode()
 
 
 def _read_text(path: Path) -> str:

@@ -6,9 +6,9 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fleetpki.errors import FleetError
 
@@ -34,6 +34,12 @@ class Settings(BaseModel):
     superseded_grace_s: Seconds = 86400
     outbox_poll_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
     housekeeping_s: Seconds = 60
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if len({self.port, self.bootstrap_port, self.service_port}) < 3:
+            raise ValueError("port, bootstrap_port and service_port must be different")
+        return self
 
     def to_toml(self) -> str:
         """The settings as a commented file."""
@@ -127,6 +133,10 @@ def load_settings(layout: Layout) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FleetError(f"{path} is not valid TOML: {error}", "correct the file", exit_code=2) from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        raise FleetError(f"{path}: {name}: {problem['msg']}", "correct the file", exit_code=2) from error
+        raise FleetError(f"{path}: {first_problem(error)}", "correct the file", exit_code=2) from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing wrong with some settings: which, and why."""
+    problem = error.errors(include_url=False)[0]
+    return ": ".join([*(str(part) for part in problem["loc"]), problem["msg"]])

@@ -209,8 +209,13 @@ verdict_t verdict_client_ask(verdict_client_t *client, const char *certificate_i
         return unavailable("the question for the verdict service could not be built");
     }
     switch (exchange(client, request, response)) {
-        case IO_OK:
-            return parse_response(response);
+        case IO_OK: {
+            verdict_t verdict = parse_response(response);
+            if (verdict.result == VERDICT_UNAVAILABLE) {
+                verdict_client_close(client);
+            }
+            return verdict;
+        }
         case IO_TIMEOUT:
             client->retry_at_ms = monotonic_ms() + VERDICT_BACKOFF_MS;
             return unavailable("the verdict service did not answer in time");

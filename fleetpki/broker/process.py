@@ -59,8 +59,8 @@ class Mosquitto:
         """Wait until the process ends by itself; what that means for whoever waits."""
         assert self._process is not None  # noqa: S101 - only asked about a started broker
         code = await self._process.wait()
-        errors = [line for line in self._log_tail() if "rror" in line]
-        reason = errors[-1] if errors else f"exit code {code}"
+        ending = f"signal {-code}" if code < 0 else f"exit code {code}"
+        reason = next((line for line in self._log_tail() if "Error:" in line), ending)
         return FleetError(f"Mosquitto ended: {reason}", f"its log is {self.log_path}", exit_code=4)
 
     async def stop(self) -> None:

@@ -68,7 +68,7 @@ class Worker:
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             service = _service_of(message)
-            request = _request_in(message)
+            request = request_in(message)
             if service is None or request is None:
                 continue
             answer = await asyncio.to_thread(serve, service, self._ctx, request)
@@ -79,7 +79,7 @@ class Worker:
         while True:
             try:
                 for message in await asyncio.to_thread(self._pending):
-                    await client.publish(_topic_of(message), json.dumps(message.body), qos=1)
+                    await client.publish(topic_of(message), json.dumps(message.body), qos=1)
                     await asyncio.to_thread(self._sent, message.id)
             except SQLAlchemyError:
                 log.exception("the outbox could not be read; it is tried again")
@@ -102,7 +102,7 @@ def _service_of(message: Message) -> Service | None:
     return next((service for service in SERVICES if message.topic.matches(service.requests)), None)
 
 
-def _request_in(message: Message) -> Request | None:
+def request_in(message: Message) -> Request | None:
     """The request, unless nobody certifies who sent it: then it did not come through our broker plugin."""
     topic = str(message.topic)
     stamps = [value for name, value in getattr(message.properties, "UserProperty", []) if name == STAMP]
@@ -112,7 +112,8 @@ def _request_in(message: Message) -> Request | None:
     return Request(topics.device_of(topic), stamps[0], message.payload)
 
 
-def _topic_of(message: OutboxMessage) -> str:
+def topic_of(message: OutboxMessage) -> str:
+    """Where a message from the outbox goes."""
     if message.kind == OutboxKind.DISCONNECT:
         return topics.DISCONNECT
     if message.device_id is None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,9 +239,7 @@ class Peer:
 
     def try_connect(self) -> ReasonCode | None:
         """What the broker answers to the CONNECT; None when it closes the connection without an answer."""
-        self._client.connect("127.0.0.1", self._port, clean_start=True) if self._v5 else self._client.connect(
-            "127.0.0.1", self._port
-        )
+        self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
         return self._connacks.get(timeout=PATIENCE_S)
 
@@ -252,7 +251,7 @@ class Peer:
     def drop(self) -> None:
         """Lose the connection, as a crash does."""
         sock = self._client.socket()
-        assert sock is not None
+        assert isinstance(sock, ssl.SSLSocket)
         sock.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 
@@ -292,33 +291,34 @@ class Peer:
     def is_connected(self) -> bool:
         return self._client.is_connected()
 
-    @property
-    def _v5(self) -> bool:
-        return self._client.protocol == MQTTProtocolVersion.MQTTv5
-
     def _on_disconnect(
-        self, _c: paho.Client, _u: Any, _flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
+        self,
+        _c: paho.Client,
+        _u: Any,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _p: Properties | None,
     ) -> None:
         self._connacks.put(None)
         self._disconnects.put(reason)
 
     def _on_message(self, _c: paho.Client, _u: Any, message: paho.MQTTMessage) -> None:
         stamps = getattr(message.properties, "UserProperty", [])
-        self._messages.put(Received(message.topic, message.payload, tuple(stamps)))
+        self._messages.put(Received(message.topic, bytes(message.payload), tuple(stamps)))
 
 
 def properties(user_properties: Sequence[tuple[str, str]]) -> Properties | None:
     """User properties of a PUBLISH."""
     if not user_properties:
         return None
-    made = Properties(PacketTypes.PUBLISH)
+    made = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     made.UserProperty = list(user_properties)
     return made
 
 
 def will_properties(user_properties: Sequence[tuple[str, str]]) -> Properties:
     """User properties of a will."""
-    made = Properties(PacketTypes.WILLMESSAGE)
+    made = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
     made.UserProperty = list(user_properties)
     return made
 
@@ -399,8 +399,6 @@ class Device:
 
 def await_(condition: Any) -> None:
     """Poll a fact that becomes true soon, and say so when it does not."""
-    import time
-
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not become true"
