@@ -113,9 +113,7 @@ class Cloud:
     def service_bus(self, name: str) -> Bus:
         """The service listener, for the holder of ``services/<name>``."""
         services = self.layout.services
-        return self._bus(
-            self.settings.service_port, services / f"{name}.crt", services / f"{name}.key"
-        )
+        return self._bus(self.settings.service_port, services / f"{name}.crt", services / f"{name}.key")
 
     def bootstrap_bus(self) -> Bus:
         """The bootstrap listener, for the holder of the bootstrap certificate."""
@@ -159,9 +157,7 @@ class Cloud:
 
     def _choose_ports(self) -> None:
         names = ("port", "bootstrap_port", "service_port")
-        settings = self.settings.model_copy(
-            update=dict(zip(names, free_ports(len(names)), strict=True))
-        )
+        settings = self.settings.model_copy(update=dict(zip(names, free_ports(len(names)), strict=True)))
         self.layout.settings.write_text(settings.to_toml())
 
     async def _start(self) -> bool:

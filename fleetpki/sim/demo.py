@@ -28,7 +28,9 @@ STEP_TIMEOUT_S = 300.0
 
 def main(
     devices: Annotated[int, typer.Option(min=1, max=99, help="How many devices live at once.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per step, and one at the end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per step, and one at the end.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of the random moments; printed by each run.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the directory also when all went well.")] = False,
 ) -> None:
@@ -98,7 +100,13 @@ class Report:
         self._passed += 1
         self._print(
             f"{self._number:>2}/{len(STEPS)} ok  {seconds:6.1f} s  {self._title} ({facts} facts)",
-            {"step": self._number, "title": self._title, "passed": True, "seconds": round(seconds, 3), "facts": facts},
+            {
+                "step": self._number,
+                "title": self._title,
+                "passed": True,
+                "seconds": round(seconds, 3),
+                "facts": facts,
+            },
         )
 
     def failed(self, why: str) -> None:

@@ -109,5 +109,8 @@ class Witness:
 
 
 def _short(payload: bytes) -> str:
-    text = payload[:4000].decode(errors="replace")
-    return text if len(payload) <= 4000 else f"{text[:80]}… ({len(payload)} bytes)"
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return f"({len(payload)} bytes that are no text)"
+    return text if len(text) <= 8192 else f"{text[:80]}… ({len(payload)} bytes)"

@@ -86,7 +86,9 @@ class World:
 
     async def push(self, device_id: str, payload: Path) -> None:
         """Send a rotate message as the operator, with plain mosquitto_pub."""
-        await self.probe.publish(self.cloud.service_bus("operator"), f"devices/{device_id}/certs/rotate", payload)
+        await self.probe.publish(
+            self.cloud.service_bus("operator"), f"devices/{device_id}/certs/rotate", payload
+        )
 
     def check(self, fact: str, holds: bool, seen: object = "") -> None:
         """Record a fact that was looked at from outside; SimError if it does not hold."""
