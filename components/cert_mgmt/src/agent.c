@@ -180,15 +180,22 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
     return psa_crypto_init() == PSA_SUCCESS ? CERT_OK : CERT_ERR_INTERNAL;
 }
 
-/* A trial that keeps the device from staying up must end, even if every crash is followed by a loss of power. */
+/*
+ * A trial that keeps the device from staying up ends. If every crash is followed by a loss of power only the count on the medium shows
+ * it; that may also be a device without network that is switched on and off, so then the identity before is tried for comparison.
+ */
 static void count_boot_on_trial(cert_agent_t *agent, uint32_t *boots)
 {
     *boots = boot_guard_count(agent->port->boot_ram(agent->port->ctx));
-    agent->record.trial_boots++;
-    if (*boots >= CERT_TRIAL_LIMIT || agent->record.trial_boots >= CERT_TRIAL_LIMIT_AMBIGUOUS) {
+    if (*boots >= CERT_TRIAL_LIMIT) {
         staging_roll_back(agent, CERT_ERR_INTERNAL, "too many restarts on the new certificate");
-    } else if (store_write_record(agent->port, &agent->record) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: the boot could not be counted");
+    } else if (agent->record.trial_boots >= CERT_AMBIGUOUS_LIMIT) {
+        agent->ambiguous = CERT_AMBIGUOUS_LIMIT;
+    } else {
+        agent->record.trial_boots++;
+        if (store_write_record(agent->port, &agent->record) != CERT_OK) {
+            agent_log(agent, CERT_LOG_ERROR, "store: the boot could not be counted");
+        }
     }
 }
 
@@ -250,12 +257,13 @@ static bool is_lost(cert_status_t status)
 }
 
 /*
- * Who to be: the trial while there is one, else the operational identity, else bootstrap. Returns an error only if the store cannot be
- * read at the moment: that says nothing about the identity, so none is given up for it.
+ * Who to be: the trial while there is one (unless it fails without a reason so often that a comparison is due), else the operational
+ * identity, else bootstrap. Returns an error only if the store cannot be read at the moment: that says nothing about the
+ * identity, so none is given up for it.
  */
 static cert_status_t choose_identity(cert_agent_t *agent)
 {
-    if (agent->record.trial != CERT_SLOT_NONE) {
+    if (agent->record.trial != CERT_SLOT_NONE && agent->ambiguous < CERT_AMBIGUOUS_LIMIT) {
         cert_status_t status = take_up_slot(agent, agent->record.trial, CERT_IDENTITY_TRIAL);
         if (!is_lost(status)) {
             return status;
@@ -323,6 +331,9 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
     if (connection != agent->connection || agent->phase != CERT_PHASE_CONNECTING) {
         return;
     }
+    if (agent->record.trial != CERT_SLOT_NONE && agent->using != CERT_IDENTITY_TRIAL) {
+        staging_roll_back(agent, CERT_ERR_NOT_ALLOWED, "the identity before gets through, the new one does not");
+    }
     agent->phase = CERT_PHASE_ONLINE;
     agent->wake_at_ms = now_ms + STABLE_CONNECTION_MS;
     agent->ambiguous = 0;
@@ -341,34 +352,39 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
 
 static void count_trial_failure(cert_agent_t *agent, cert_failure_t why)
 {
-    if (why == CERT_FAILURE_IDENTITY_REFUSED) {
+    if (why == CERT_FAILURE_UNKNOWN) {
+        agent->ambiguous++;
+    } else if (why == CERT_FAILURE_IDENTITY_REFUSED) {
         agent->record.trial_refusals++;
         if (agent->record.trial_refusals >= CERT_TRIAL_LIMIT) {
             staging_roll_back(agent, CERT_ERR_NOT_ALLOWED, "the cloud refuses the new certificate");
         } else if (store_write_record(agent->port, &agent->record) != CERT_OK) {
             agent_log(agent, CERT_LOG_ERROR, "store: the refusal could not be counted");
         }
-    } else if (why == CERT_FAILURE_UNKNOWN && ++agent->ambiguous >= CERT_TRIAL_LIMIT_AMBIGUOUS) {
-        staging_roll_back(agent, CERT_ERR_NOT_ALLOWED, "the server closes every connection with the new certificate");
     }
 }
 
-/* What a failure means for the identity that was used. Only a refusal is ever held against it. */
+static void count_operational_failure(cert_agent_t *agent, cert_failure_t why)
+{
+    if (why == CERT_FAILURE_IDENTITY_REFUSED) {
+        agent->refusals++;
+    } else if (why == CERT_FAILURE_UNKNOWN) {
+        agent->ambiguous++;
+    }
+    agent->bootstrap_next = agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP || agent->ambiguous >= CERT_AMBIGUOUS_LIMIT;
+}
+
+/* What a failure means for the identity that was used. Nothing but a refusal is ever held against it. */
 static void count_failure(cert_agent_t *agent, cert_failure_t why)
 {
-    switch (agent->using) {
-    case CERT_IDENTITY_TRIAL:
+    if (agent->using == CERT_IDENTITY_TRIAL) {
         count_trial_failure(agent, why);
-        break;
-    case CERT_IDENTITY_OPERATIONAL:
-        if (why == CERT_FAILURE_IDENTITY_REFUSED) {
-            agent->refusals++;
-            agent->bootstrap_next = agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP;
-        }
-        break;
-    case CERT_IDENTITY_BOOTSTRAP:
+    } else if (agent->record.trial != CERT_SLOT_NONE) {
+        agent->ambiguous = 0; /* the comparison failed as well: the trial's turn again */
+    } else if (agent->using == CERT_IDENTITY_OPERATIONAL) {
+        count_operational_failure(agent, why);
+    } else {
         agent->bootstrap_next = false; /* the operational identity's turn again, if there is one */
-        break;
     }
 }
 

@@ -134,10 +134,12 @@ static cert_status_t check_dates(const mbedtls_x509_crt *chain, const cert_check
 {
     for (const mbedtls_x509_crt *crt = chain; crt != NULL; crt = crt->next) {
         if (rules->now > x509_seconds(&crt->valid_to)) {
-            return refuse(CERT_ERR_EXPIRED, why, crt == chain ? "the certificate has expired" : "an issuing CA has expired");
+            return refuse(CERT_ERR_EXPIRED, why, rules->now_is_known
+                          ? "a certificate of the chain has expired by this device's clock"
+                          : "a certificate of the chain has expired by the time floor (the clock is not set)");
         }
         if (rules->now_is_known && rules->now < x509_seconds(&crt->valid_from)) {
-            return refuse(CERT_ERR_NOT_YET_VALID, why, "the certificate is not valid yet: compare the clocks");
+            return refuse(CERT_ERR_NOT_YET_VALID, why, "a certificate of the chain is not valid yet by this device's clock");
         }
     }
     return CERT_OK;

@@ -34,8 +34,11 @@ extern "C" {
 #define CERT_TRIAL_LIMIT 3
 #endif
 
-/** Ambiguous failures in a row that end a trial, and boots counted on the medium: the bound when no refusal can be seen. */
-#define CERT_TRIAL_LIMIT_AMBIGUOUS 10
+/**
+ * Ambiguous failures in a row, or boots on a trial that lose the boot-surviving RAM, after which another identity is tried for
+ * comparison. Nothing is given up for them alone: a trial ends only if the identity before it gets through.
+ */
+#define CERT_AMBIGUOUS_LIMIT 10
 
 /** Refusals in a row of the operational identity after which the bootstrap identity is tried as well. */
 #define CERT_REFUSALS_BEFORE_BOOTSTRAP 5
@@ -68,7 +71,7 @@ typedef enum {
 } cert_phase_t;
 
 /**
- * @brief One agent. Allocate it statically or on the heap (about 25 KB), hand it to cert_agent_init() and treat it as opaque:
+ * @brief One agent. Allocate it statically or on the heap (about 28 KB), hand it to cert_agent_init() and treat it as opaque:
  * the members are for the core alone.
  */
 typedef struct {
@@ -89,7 +92,7 @@ typedef struct {
     uint64_t wake_at_ms;          /* end of WAITING */
     uint32_t failures;            /* in a row, for the backoff */
     uint32_t refusals;            /* in a row, of the operational identity */
-    uint32_t ambiguous;           /* in a row, on a trial */
+    uint32_t ambiguous;           /* in a row: server reached, connection closed without a reason */
     bool bootstrap_next;          /* operational identity refused: bootstrap's turn */
     cert_failure_t last_failure;
     bool has_failed;
