@@ -8,9 +8,9 @@
   certs/fleet/                         the cloud: run it with  fleetpki up --dir certs/fleet
   certs/fleet-root/                    the root key and, beside it, its random passphrase
 
-The firmware embeds the first three files; the Linux agent reads them from certs/ by default. It is the same code as
-`fleetpki init`, with one difference that makes it unfit for production: there the passphrase is yours and the root
-directory goes to a safe place; here both lie side by side.
+The firmware embeds the first three files; the Linux agent reads them from certs/ by default. It is the same
+code as `fleetpki init`, with one difference that makes it unfit for production: there the passphrase is yours
+and the root directory goes to a safe place; here both lie side by side.
 """
 
 import argparse
@@ -38,7 +38,10 @@ def main() -> None:
     made = [directory / name for name in (*DEVICE_FILES, "fleet", "fleet-root")]
     existing = [path for path in made if path.exists()]
     if existing and not arguments.force:
-        end(f"{existing[0]} is there already; --force replaces it, and devices made with the old one cannot connect any more")
+        end(
+            f"{existing[0]} is there already; --force replaces it, "
+            "and devices made with the old one cannot connect any more"
+        )
     try:
         for path in existing:
             remove(path)
@@ -52,14 +55,18 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--host",
         action="append",
         default=[],
-        help="name or address devices reach the broker at, e.g. this machine's in the Wi-Fi of the boards; may be repeated",
+        help="name or address devices reach the broker at; repeatable (default: this machine only)",
     )
-    parser.add_argument("--directory", type=Path, default=CERTS, help="where everything goes (default: certs)")
+    parser.add_argument(
+        "--directory", type=Path, default=CERTS, help="where everything goes (default: certs)"
+    )
     parser.add_argument("--force", action="store_true", help="replace a PKI that is there")
     return parser.parse_args()
 

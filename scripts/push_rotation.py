@@ -11,7 +11,7 @@ The everyday mistakes this prevents, each caught here instead of on the device:
   * another device's certificate                         -> the common name must be DEVICE
   * an expired, or not yet valid, certificate            -> refused
   * a certificate that cannot be used as a TLS client    -> refused
-  * the issuing CA forgotten, or in the wrong order      -> the chain must lead away from the leaf, without the root
+  * the issuing CA forgotten, or in the wrong order      -> it has to lead from the leaf to below the root
   * a passphrase on the key, which no device can enter   -> refused
   * a message over the limit of 8,192 bytes              -> refused
   * the private key readable by others, or on a command line, or retained by the broker
@@ -42,6 +42,7 @@ try:
 except ImportError as error:
     sys.exit(f"push_rotation: {error}. Run `make setup`, then use .venv/bin/python {sys.argv[0]}")
 
+
 class Refused(Exception):  # noqa: N818 - reads as what happened
     """The input would not work on the device; the text says why and what to do."""
 
@@ -70,14 +71,31 @@ def parse_arguments() -> argparse.Namespace:
         "Topic for your own MQTT client: devices/DEVICE/certs/rotate, QoS 1, not retained.",
     )
     parser.add_argument("device", metavar="DEVICE", help="device id, the common name of its certificate")
-    parser.add_argument("--certificate", required=True, metavar="FILE", help="PEM, leaf first, may hold the chain; - is stdin")
-    parser.add_argument("--key", required=True, metavar="FILE", help="PEM of the private key, without passphrase; - is stdin")
-    parser.add_argument("--chain", metavar="FILE", help="PEM of the issuing CAs, if not in --certificate; default DIR/ca/issuing.crt")
+    parser.add_argument(
+        "--certificate", required=True, metavar="FILE", help="PEM, leaf first, may hold the chain; - is stdin"
+    )
+    parser.add_argument(
+        "--key", required=True, metavar="FILE", help="PEM of the private key, without passphrase; - is stdin"
+    )
+    parser.add_argument(
+        "--chain",
+        metavar="FILE",
+        help="PEM of the issuing CAs, if not in --certificate; default DIR/ca/issuing.crt",
+    )
     parser.add_argument("--rotation-id", metavar="ID", help="default: the device uses the certificate's id")
-    parser.add_argument("--dir", type=Path, default=Path(os.environ.get("FLEETPKI_DIR", "fleet")), help="fleet directory (default: %(default)s)")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path(os.environ.get("FLEETPKI_DIR", "fleet")),
+        help="fleet directory (default: %(default)s)",
+    )
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--output", default="-", metavar="FILE", help="where the JSON goes, made 0600; - is stdout (default)")
-    target.add_argument("--publish", action="store_true", help="send it, with the operator's certificate from DIR")
+    target.add_argument(
+        "--output", default="-", metavar="FILE", help="where the JSON goes, made 0600; - is stdout (default)"
+    )
+    target.add_argument(
+        "--publish", action="store_true", help="send it, with the operator's certificate from DIR"
+    )
     return parser.parse_args()
 
 
@@ -94,14 +112,18 @@ def rotate_message(arguments: argparse.Namespace) -> bytes:
     check_leaf(leaf, key, arguments.device)
     check_chain(leaf, chain)
 
-    fields = {"new_certificate": pem_text([leaf]), "new_private_key": key_text(key)}
-    if chain:
-        fields["chain"] = pem_text(chain)
+    fields = {
+        "new_certificate": pem_text([leaf]),
+        "new_private_key": key_text(key),
+        "chain": pem_text(chain),
+    }
     if arguments.rotation_id:
         fields["rotation_id"] = arguments.rotation_id
     message = json.dumps(fields).encode()
     if len(message) > MAX_MESSAGE:
-        raise Refused(f"the message has {len(message)} bytes, devices take {MAX_MESSAGE}; use a shorter chain or an EC key")
+        raise Refused(
+            f"the message has {len(message)} bytes, devices take {MAX_MESSAGE}; use EC keys or a shorter chain"
+        )
     return message
 
 
@@ -118,7 +140,9 @@ def load_key(name: str) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(read(name), password=None)
     except TypeError as error:
-        raise Refused(f"{name}: the key has a passphrase; devices need it without: openssl pkey -in {name} -out FILE") from error
+        raise Refused(
+            f"{name}: the key has a passphrase; devices need it without: openssl pkey -in {name} -out FILE"
+        ) from error
     except ValueError as error:
         raise Refused(f"{name}: no PEM private key in it ({error})") from error
 
@@ -151,19 +175,23 @@ def check_chain(leaf: x509.Certificate, chain: list[x509.Certificate]) -> None:
             below.verify_directly_issued_by(certificate)
         except (InvalidSignature, ValueError, TypeError) as error:
             raise Refused(
-                f"chain: {certificate.subject.rfc4514_string()} did not issue {below.subject.rfc4514_string()}; "
-                "the order is leaf's issuer first"
+                f"chain: {certificate.subject.rfc4514_string()} did not issue "
+                f"{below.subject.rfc4514_string()}; the order is leaf's issuer first"
             ) from error
         if certificate.subject == certificate.issuer:
             raise Refused("chain: leave the root out, the device has its own copy")
         below = certificate
     if not chain:
-        raise Refused("the issuing CA is missing; put it behind the leaf in --certificate, or name it with --chain")
+        raise Refused(
+            "the issuing CA is missing; put it behind the leaf in --certificate, or name it with --chain"
+        )
 
 
 def pem_text(certificates: list[x509.Certificate]) -> str:
     """Write certificates as PEM with Unix line ends."""
-    return "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
+    return "".join(
+        certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates
+    )
 
 
 def key_text(key: PrivateKeyTypes) -> str:
@@ -198,7 +226,7 @@ def write_private(name: str, message: bytes) -> None:
 
 
 def publish(directory: Path, device_id: str, message: bytes) -> None:
-    """Send the message over mutual TLS as the operator: once, not retained, and only to a device that is connected."""
+    """Send the message over mutual TLS as the operator: once, not retained, to a device that is connected."""
     try:
         delivered = push(Fleet.open(directory).operator_bus(), topics.certs(device_id, "rotate"), message)
     except FleetError as error:

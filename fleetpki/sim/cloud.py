@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fleetpki import lifecycle
 from fleetpki.config import Layout, Settings, load_settings
+from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import KeyRequest
 from fleetpki.mqtt.bus import Bus
 from fleetpki.registry import queries
 from fleetpki.registry.database import Sessions, open_registry, reading
@@ -25,7 +28,7 @@ STOP_TIMEOUT_S = 10.0
 PORT_ATTEMPTS = 5
 POLL_S = 0.05
 
-#: Below the range from which the kernel takes ports for outgoing connections: nobody gets one of these by chance.
+#: Below the range the kernel takes ports for outgoing connections from: nobody gets one of these by chance.
 PORT_RANGE = range(10_000, 30_000)
 
 
@@ -97,6 +100,11 @@ class Cloud:
         if result.code != 0:
             raise SimError(str(result))
         return json.loads(result.stdout)
+
+    async def ask_to_rotate(self, device_id: str) -> None:
+        """Do what ``fleetpki rotate --no-wait`` does, without starting a program for it."""
+        context = Fleet.open(self.layout.directory).context
+        await asyncio.to_thread(lifecycle.start_rotation, context, device_id, key=KeyRequest.EC_P256)
 
     def device_settings(self, device_id: str) -> dict[str, str | int]:
         """What has to be set on a device to be part of this fleet; it retries fast."""

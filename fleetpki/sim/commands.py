@@ -41,16 +41,14 @@ class Runner:
         self._transcript = transcript
         self._slots = asyncio.Semaphore(at_once)
 
-    async def run(
-        self, arguments: Sequence[str | Path], *, stdin: bytes = b"", timeout: float = TIMEOUT_S
-    ) -> Result:
+    async def run(self, arguments: Sequence[str | Path], *, stdin: bytes = b"") -> Result:
         """Run a program to its end, whatever its exit code."""
         words = [str(argument) for argument in arguments]
         async with self._slots, self.process(words) as process:
             try:
-                out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
+                out, err = await asyncio.wait_for(process.communicate(stdin), TIMEOUT_S)
             except TimeoutError:
-                raise SimError(f"`{shlex.join(words)}` did not end within {timeout:.0f} s") from None
+                raise SimError(f"`{shlex.join(words)}` did not end within {TIMEOUT_S:.0f} s") from None
         assert process.returncode is not None  # noqa: S101 - communicate() waited for it
         result = Result(
             shlex.join(words), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")

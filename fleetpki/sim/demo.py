@@ -7,7 +7,6 @@ import json
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from datetime import datetime
@@ -126,7 +125,8 @@ class Report:
             "\n".join(lines),
             {
                 "passed": self._passed, "steps": len(STEPS), "ok": self.passed, "seconds": round(seconds, 3),
-                "seed": self.seed, "transcript": str(transcript), "directory": str(directory) if directory else None,
+                "seed": self.seed, "transcript": str(transcript),
+                "directory": str(directory) if directory else None,
             },
         )  # fmt: skip
 
@@ -138,4 +138,4 @@ class Report:
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

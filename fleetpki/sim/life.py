@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""A device's whole life in ten steps. Each looks at the facts from outside, never at what the part under test says."""
+"""A device's whole life in ten steps. Each looks at facts from outside, not at what a part says of itself."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ TRIAL_REFUSALS = 3
 KILLS = 5
 WATCH_S = 5.0
 
-#: More attempts than this within WATCH_S are a device that spins: with a backoff of 0.1 s to 2 s, eight are to be expected.
+#: More attempts than this within WATCH_S mean that a device spins; a backoff of 0.1 to 2 s makes about eight.
 MAX_ATTEMPTS = 16
 
 
@@ -89,7 +89,7 @@ class Life:
     # 2 ------------------------------------------------------------------------------------------------------
 
     async def enrol(self) -> None:
-        """Devices with nothing but the bootstrap certificate get one of their own; the private key stays inside."""
+        """Devices with nothing but the bootstrap certificate get one of their own; the key stays inside."""
         self.agents = [self.world.new_agent(name) for name in [*self._device_ids, "bystander"]]
         await for_each(self.agents, self._enrol)
 
@@ -138,7 +138,7 @@ class Life:
     # 3 ------------------------------------------------------------------------------------------------------
 
     async def reconnect(self) -> None:
-        """Each device is online with its own certificate; the bootstrap identity is untouched and still works."""
+        """Each device is online with its own certificate; the bootstrap identity is untouched and works."""
         await for_each(self.agents, self._reconnect)
         accepted = await self.world.probe.accepts(self.cloud.bootstrap_bus(), STRANGER)
         self.world.check("the bootstrap certificate is still accepted for enrolment", accepted)
@@ -170,8 +170,10 @@ class Life:
                 granted = await probe.may_subscribe(bus, client_id, topic)
                 world.check(f"{client_id} may not read {topic}", not granted)
         mark = self.witness.mark()
-        await for_each(self.tested, lambda agent: self._border(agent, bootstrap, stolen))
-        for agent in self.tested:
+        for (
+            agent
+        ) in self.tested:  # one after the other: two clients with the neighbour's id would end each other
+            await self._border(agent, bootstrap, stolen)
             told = self.witness.since(mark, f"devices/{agent.device_id}/certs/rotate")
             world.check(
                 "no forged message got through", not told and not self.witness.statuses(mark, agent.device_id)
@@ -182,7 +184,10 @@ class Life:
 
     async def _border(self, agent: Agent, bootstrap: Bus, neighbour: Bus) -> None:
         world, device_id = self.world, agent.device_id
-        for bus, client_id in ((bootstrap, STRANGER), (neighbour, self.bystander.device_id)):
+        for bus, client_id in (
+            (bootstrap, f"{STRANGER}-to-{device_id}"),
+            (neighbour, self.bystander.device_id),
+        ):
             for topic in (f"devices/{device_id}/#", f"bootstrap/{device_id}/enroll/#"):
                 granted = await world.probe.may_subscribe(bus, client_id, topic)
                 world.check(f"{client_id} may not read {topic}", not granted)
@@ -276,7 +281,7 @@ class Life:
     # 8 ------------------------------------------------------------------------------------------------------
 
     async def roll_back(self) -> None:
-        """A certificate the device accepts and the broker refuses: three refusals, then back to the old one."""
+        """A certificate the device accepts and the broker refuses: three refusals, back to the old one."""
         await for_each(self.tested, self._roll_back)
 
     async def _roll_back(self, agent: Agent) -> None:
@@ -308,7 +313,7 @@ class Life:
         world, device_id = self.world, agent.device_id
         for _ in range(KILLS):
             mark = self.witness.mark()
-            command = asyncio.create_task(self.cloud.json("rotate", device_id, "--no-wait"))
+            await self.cloud.ask_to_rotate(device_id)
             await self.witness.message(
                 mark, f"devices/{device_id}/certs/rotate", lambda _: True, "rotate message"
             )
@@ -316,7 +321,6 @@ class Life:
                 world.random.uniform(0, self.rotation_s)
             )  # the moment of the kill is the point
             await agent.kill()
-            await command
             mark = self.witness.mark()
             await agent.start()
             await self.witness.status(mark, device_id, state="connected")

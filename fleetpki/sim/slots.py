@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the identities in a device's store, as docs/identity-store.md describes them: what a thief would do."""
+"""Reads the identities in a device's store by docs/identity-store.md, as a thief would."""
 
 import struct
 import zlib

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keys and certificates made outside fleetpki: by openssl where they are good, forged where they are to be refused."""
+"""Keys and certificates made outside fleetpki: good ones by openssl, and forged ones to be refused."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fleetpki.mqtt.bus import Bus
 from fleetpki.sim.commands import Runner
 
 
@@ -45,15 +44,6 @@ class Workshop:
         path.touch(mode=0o600)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
-
-    async def tls_ends_with(self, bus: Bus) -> str:
-        """What ``openssl s_client`` says about a TLS connection."""
-        return await self._runner.check(
-            [
-                "openssl", "s_client", "-connect", f"{bus.host}:{bus.port}", "-CAfile", bus.anchors, "-verify_return_error",
-                "-cert", bus.certificate, "-key", bus.key,
-            ]
-        )  # fmt: skip
 
 
 class Forger:
