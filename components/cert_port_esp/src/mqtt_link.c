@@ -1,0 +1,192 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "mqtt_link.h"
+
+#include <string.h>
+
+#include "esp_log.h"
+#include "event_queue.h"
+#include "failure.h"
+#include "mqtt_client.h"
+
+static const char *TAG = "cert_agent";
+
+/* Written by the agent's task while there is no client, by esp-mqtt's handler while there is one. */
+static struct {
+    esp_mqtt_client_handle_t client;
+    uint32_t connection;
+    bool is_up;
+    bool has_ended;               /* EVENT_DISCONNECTED is posted */
+    esp_mqtt_error_codes_t error; /* the last one reported */
+    event_message_t *incoming;    /* the message whose fragments are being collected */
+} s_link;
+
+/* ---------------------------------------------------------------- what esp-mqtt reports, mostly from its own task */
+
+static void post_end(cert_failure_t why, const char *detail)
+{
+    if (s_link.has_ended) {
+        return;
+    }
+    s_link.has_ended = true;
+    event_t event = { .type = EVENT_DISCONNECTED, .connection = s_link.connection, .disconnected.why = why };
+    strlcpy(event.disconnected.detail, detail, sizeof(event.disconnected.detail));
+    event_queue_post(&event);
+}
+
+static void on_connected(void)
+{
+    s_link.is_up = true;
+    const event_t event = { .type = EVENT_CONNECTED, .connection = s_link.connection };
+    event_queue_post(&event);
+}
+
+static void on_disconnected(void)
+{
+    char detail[sizeof(((event_t *)0)->disconnected.detail)];
+    cert_failure_t why = failure_classify(&s_link.error, s_link.is_up, detail, sizeof(detail));
+    post_end(why, detail);
+}
+
+static void begin_message(const esp_mqtt_event_t *data)
+{
+    event_message_free(s_link.incoming);
+    s_link.incoming = NULL;
+    size_t total = (size_t)data->total_data_len;
+    if (data->topic_len >= CERT_TOPIC_MAX) {
+        ESP_LOGW(TAG, "a message on a topic of %d characters was dropped", data->topic_len);
+        return;
+    }
+    /* One byte more than is allowed is enough for the agent to see that a message is too large, and to refuse it. */
+    s_link.incoming = event_message_new(total > CERT_MESSAGE_MAX ? CERT_MESSAGE_MAX + 1 : total);
+    if (s_link.incoming == NULL) {
+        ESP_LOGE(TAG, "no memory for a message of %u bytes, dropped", (unsigned)total);
+        return;
+    }
+    memcpy(s_link.incoming->topic, data->topic, (size_t)data->topic_len);
+    s_link.incoming->topic[data->topic_len] = '\0';
+}
+
+static void on_data(const esp_mqtt_event_t *data)
+{
+    if (data->current_data_offset == 0) {
+        begin_message(data);
+    }
+    event_message_t *message = s_link.incoming;
+    if (message == NULL) {
+        return;
+    }
+    size_t offset = (size_t)data->current_data_offset;
+    size_t len = (size_t)data->data_len;
+    if (offset < message->len) {
+        size_t room = message->len - offset;
+        memcpy(message->payload + offset, data->data, len < room ? len : room);
+    }
+    if (data->current_data_offset + data->data_len >= data->total_data_len) {
+        s_link.incoming = NULL;
+        const event_t event = { .type = EVENT_MESSAGE, .connection = s_link.connection, .message = message };
+        if (!event_queue_post(&event)) {
+            ESP_LOGW(TAG, "the agent is busy: a message was dropped");
+        }
+    }
+}
+
+static void on_mqtt_event(void *ctx, esp_event_base_t base, int32_t id, void *event_data)
+{
+    (void)ctx;
+    (void)base;
+    const esp_mqtt_event_t *event = event_data;
+    switch ((esp_mqtt_event_id_t)id) {
+    case MQTT_EVENT_CONNECTED:
+        on_connected();
+        break;
+    case MQTT_EVENT_DATA:
+        on_data(event);
+        break;
+    case MQTT_EVENT_ERROR:
+        s_link.error = *event->error_handle;
+        break;
+    case MQTT_EVENT_DISCONNECTED:
+        on_disconnected();
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---------------------------------------------------------------- interface */
+
+static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, const char *host, uint32_t port)
+{
+    const esp_mqtt_client_config_t config = {
+        .broker.address = { .hostname = host, .port = port, .transport = MQTT_TRANSPORT_OVER_SSL },
+        .broker.verification.certificate = request->anchors_pem,
+        .credentials.client_id = request->client_id,
+        .credentials.authentication = {
+            .certificate = request->chain_pem,
+            .key = (const char *)request->key,
+            .key_len = request->key_len,
+        },
+        .session = { .protocol_ver = MQTT_PROTOCOL_V_3_1_1, .keepalive = CONFIG_CERT_PORT_KEEPALIVE_S },
+        /* The agent decides when to try again. The time-out only bounds how long an idle client takes to stop. */
+        .network = { .disable_auto_reconnect = true, .reconnect_timeout_ms = 200 },
+    };
+    esp_mqtt_client_handle_t client = esp_mqtt_client_init(&config);
+    if (client == NULL) {
+        return NULL;
+    }
+    if (esp_mqtt_client_register_event(client, MQTT_EVENT_ANY, on_mqtt_event, NULL) != ESP_OK ||
+            esp_mqtt_client_start(client) != ESP_OK) {
+        esp_mqtt_client_destroy(client);
+        return NULL;
+    }
+    return client;
+}
+
+void mqtt_link_open(const cert_connect_t *request, const char *host, uint32_t port)
+{
+    mqtt_link_close();
+    memset(&s_link, 0, sizeof(s_link));
+    s_link.connection = request->connection;
+    s_link.client = start_client(request, host, port);
+    if (s_link.client == NULL) {
+        post_end(CERT_FAILURE_NETWORK, "no resources for an MQTT client");
+    }
+}
+
+void mqtt_link_close(void)
+{
+    if (s_link.client == NULL) {
+        return;
+    }
+    /* Waits for the client's task to end: after that nothing refers to the credentials any more. */
+    s_link.has_ended = true;
+    esp_mqtt_client_destroy(s_link.client);
+    s_link.client = NULL;
+    event_message_free(s_link.incoming);
+    s_link.incoming = NULL;
+}
+
+void mqtt_link_subscribe(const char *topic)
+{
+    if (s_link.client == NULL || esp_mqtt_client_subscribe_single(s_link.client, topic, 1) < 0) {
+        ESP_LOGW(TAG, "cannot subscribe to %s", topic);
+    }
+}
+
+cert_status_t mqtt_link_publish(const char *topic, const char *payload, size_t len)
+{
+    if (s_link.client == NULL || !s_link.is_up || s_link.has_ended) {
+        return CERT_ERR_INTERNAL;
+    }
+    switch (esp_mqtt_client_publish(s_link.client, topic, payload, (int)len, 1, 0)) {
+    case -1:
+        return CERT_ERR_INTERNAL;
+    case -2:
+        return CERT_ERR_STORAGE_FULL;
+    default:
+        return CERT_OK;
+    }
+}
