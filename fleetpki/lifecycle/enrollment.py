@@ -8,7 +8,12 @@ from typing import Any
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import issuance
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
-from fleetpki.lifecycle.parties import known_device, require_bootstrap_sender, require_in_service
+from fleetpki.lifecycle.parties import (
+    known_device,
+    may_enroll,
+    require_bootstrap_sender,
+    require_in_service,
+)
 from fleetpki.lifecycle.terms import Enrolled
 from fleetpki.lifecycle.transitions import close
 from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
@@ -76,9 +81,7 @@ def _earlier_answer(tx: Transaction, device: Device, csr: AcceptedCsr) -> Certif
 
 
 def _record(ctx: Context, tx: Transaction, device: Device, csr: AcceptedCsr, request_id: str) -> Certificate:
-    active = queries.active_certificate(tx.session, device.device_id)
-    allowed = device.reenroll_until is not None and tx.now <= device.reenroll_until
-    if active is not None and active.not_after > tx.now and not allowed:
+    if not may_enroll(ctx, tx.session, device.device_id):
         raise Rejected(
             Code.NOT_ALLOWED,
             f"device {device.device_id} has a live certificate; its operator must allow this",

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who takes part in a rule, and whether they may."""
 
+from sqlalchemy.orm import Session
+
 from fleetpki.errors import Code, FleetError, Rejected
-from fleetpki.lifecycle.context import Transaction
+from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.registry import queries
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
@@ -29,6 +31,16 @@ def require_in_service(device: Device) -> None:
         raise Rejected(Code.REVOKED, f"device {device.device_id} is revoked")
     if device.state == DeviceState.SUSPENDED:
         raise Rejected(Code.SUSPENDED, f"device {device.device_id} is suspended")
+
+
+def may_enroll(ctx: Context, session: Session, device_id: str) -> bool:
+    """Whether a device may get a certificate by bootstrap: it holds no live one, or is allowed to."""
+    now = ctx.clock()
+    active = queries.active_certificate(session, device_id)
+    if active is None or active.not_after <= now:
+        return True
+    device = queries.device(session, device_id)
+    return device is not None and device.reenroll_until is not None and now <= device.reenroll_until
 
 
 def require_sender(tx: Transaction, device_id: str, sender: str) -> tuple[Device, Certificate]:

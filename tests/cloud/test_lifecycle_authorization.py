@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fleetpki.lifecycle import Verdict, revoke_certificate, verdict
+from fleetpki.lifecycle import Verdict, allow_reenrollment, revoke_certificate, revoke_device, verdict
 from fleetpki.pki import profiles
 from fleetpki.pki.identifiers import certificate_id
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key
@@ -45,8 +45,28 @@ def test_a_bootstrap_holder_under_any_device_id(fleet: Fleet) -> None:
     assert not judged(fleet, fleet.bootstrap, "a/b").allow
 
 
+def test_a_bootstrap_holder_not_under_the_name_of_a_device_at_work(fleet: Fleet, clock: Clock) -> None:
+    """A new connection ends the session that has its client id: this would throw the device off."""
+    fleet.device("sensor-1")
+    assert judged(fleet, fleet.bootstrap, "sensor-1") == Verdict(
+        False, "bootstrap", "the device has a live certificate"
+    )
+    allow_reenrollment(fleet.ctx, "sensor-1", timedelta(hours=1))
+    assert fleet.admits(fleet.bootstrap, "sensor-1")
+    clock.advance(timedelta(hours=2))
+    assert not fleet.admits(fleet.bootstrap, "sensor-1")
+    revoke_device(fleet.ctx, "sensor-1", "stolen")
+    assert fleet.admits(fleet.bootstrap, "sensor-1"), "it may come and hear that it is revoked"
+
+
+def test_a_service_not_under_the_name_of_a_device(fleet: Fleet) -> None:
+    fleet.device("sensor-1")
+    service = certificate_id(fleet.hierarchy.service.certificate)
+    assert judged(fleet, service, "sensor-1") == Verdict(False, "service", "client id is a device's")
+
+
 @pytest.mark.parametrize("name", ["service", "operator"])
-def test_a_service_under_any_name(fleet: Fleet, name: str) -> None:
+def test_a_service_under_any_other_name(fleet: Fleet, name: str) -> None:
     certificate = getattr(fleet.hierarchy, name).certificate
     assert judged(fleet, certificate_id(certificate), "worker-1") == Verdict(True, "service", "")
 
