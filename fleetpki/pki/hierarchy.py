@@ -59,7 +59,9 @@ class Hierarchy:
     bootstrap: Credential
 
 
-def make_hierarchy(*, hosts: Sequence[str], now: datetime, name: str = "fleetpki") -> Hierarchy:
+def make_hierarchy(
+    *, hosts: Sequence[str], now: datetime, name: str = "fleetpki", bootstrap_name: str = "bootstrap-1"
+) -> Hierarchy:
     """Make a new hierarchy; ``hosts`` are the names and addresses devices reach the broker at."""
     root = make_root(profiles.ROOT, f"{name} root CA", KeyType.EC_P384, now)
     issuing = make_credential(Issuer(root.certificate, root.key), profiles.ISSUING, f"{name} issuing CA", now)
@@ -70,10 +72,10 @@ def make_hierarchy(*, hosts: Sequence[str], now: datetime, name: str = "fleetpki
         root=root,
         issuing=issuing,
         bootstrap_ca=bootstrap_ca,
-        broker=make_credential(operational, profiles.BROKER, hosts[0], now, hosts=hosts),
+        broker=make_credential(operational, profiles.BROKER, "fleetpki-broker", now, hosts=hosts),
         service=make_credential(operational, profiles.SERVICE, "fleetpki-service", now),
         operator=make_credential(operational, profiles.SERVICE, "fleetpki-operator", now),
-        bootstrap=make_credential(claims, profiles.BOOTSTRAP, "bootstrap-1", now),
+        bootstrap=make_credential(claims, profiles.BOOTSTRAP, bootstrap_name, now),
     )
 
 

@@ -3,7 +3,9 @@
 """An issuing authority: plans a certificate, lints it, signs it."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +20,7 @@ from fleetpki.pki.keys import PrivateKey, PublicKey
 from fleetpki.pki.lint import lint
 from fleetpki.pki.profiles import BACKDATE, Profile
 
+_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -159,7 +162,12 @@ def _key_usage(profile: Profile) -> x509.KeyUsage:
 
 
 def _general_name(host: str) -> x509.GeneralName:
-    try:
+    with suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
+    if _HOST_NAME.fullmatch(host) is None:
+        raise FleetError(
+            f"{host!r} is neither a host name nor an IP address",
+            "write names of other alphabets in their xn-- form",
+            exit_code=2,
+        )
+    return x509.DNSName(host)

@@ -2,23 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the cloud's tests: one hierarchy per test process, one registry per test."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-
 import pytest
 
-from fleetpki.lifecycle import Context, register_hierarchy
+from fleetpki.lifecycle import Context
 from fleetpki.pki.hierarchy import Hierarchy, make_hierarchy
-from fleetpki.pki.issuer import Issuer
-from fleetpki.registry.database import create_registry
-from tests.cloud.doubles import Clock, Fleet
-
-START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+from tests.cloud.doubles import START, Clock, Fleet, ReusedRegistry, make_context
 
 
 @pytest.fixture(scope="session")
 def hierarchy() -> Hierarchy:
     return make_hierarchy(hosts=["broker.example", "127.0.0.1"], now=START)
+
+
+@pytest.fixture(scope="session")
+def registry(hierarchy: Hierarchy, tmp_path_factory: pytest.TempPathFactory) -> ReusedRegistry:
+    return ReusedRegistry(tmp_path_factory.mktemp("registry"), hierarchy)
 
 
 @pytest.fixture
@@ -27,15 +25,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ctx(hierarchy: Hierarchy, clock: Clock, tmp_path: Path) -> Context:
-    issuing = hierarchy.issuing
-    context = Context(
-        sessions=create_registry(tmp_path / "registry.db"),
-        issuer=Issuer(issuing.certificate, issuing.key, chain_pem=issuing.certificate_pem),
-        clock=clock,
-    )
-    register_hierarchy(context, hierarchy)
-    return context
+def ctx(registry: ReusedRegistry, hierarchy: Hierarchy, clock: Clock) -> Context:
+    return make_context(registry.renewed(), hierarchy, clock)
 
 
 @pytest.fixture

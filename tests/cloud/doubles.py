@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stand-ins: a clock that is set by hand, and devices that speak to the rules directly."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
+from sqlalchemy import event
 
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import (
@@ -23,15 +26,17 @@ from fleetpki.lifecycle import (
     answer_csr,
     enroll,
     record_status,
+    register_hierarchy,
     start_rotation,
     verdict,
 )
 from fleetpki.pki import keys
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.issuer import Issuer
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry import audit, outbox, queries
-from fleetpki.registry.database import reading
+from fleetpki.registry.database import Sessions, create_registry, reading
 from fleetpki.registry.models import (
     AuditEntry,
     Certificate,
@@ -41,6 +46,8 @@ from fleetpki.registry.models import (
     Rotation,
     RotationState,
 )
+
+START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
 @dataclass
@@ -64,6 +71,41 @@ def make_csr(key: PrivateKey, *common_names: str) -> str:
     names = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
     csr = x509.CertificateSigningRequestBuilder().subject_name(names).sign(key, hashes.SHA256())
     return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def make_context(sessions: Sessions, hierarchy: Hierarchy, clock: Clock) -> Context:
+    issuing = hierarchy.issuing
+    issuer = Issuer(issuing.certificate, issuing.key, chain_pem=issuing.certificate_pem)
+    return Context(sessions, issuer, clock=clock)
+
+
+class ReusedRegistry:
+    """One database engine, put back for every test to a fleet that has no devices yet.
+
+    A new engine would compile every statement anew. It does not wait for the disk either: these tests crash
+    rules, not machines.
+    """
+
+    def __init__(self, folder: Path, hierarchy: Hierarchy) -> None:
+        self._path = folder / "registry.db"
+        self._pristine = folder / "pristine.db"
+        self._sessions = create_registry(self._path)
+        self._engine = self._sessions.kw["bind"]
+        register_hierarchy(make_context(self._sessions, hierarchy, Clock(START)), hierarchy)
+        self._engine.dispose()
+        shutil.copy(self._path, self._pristine)
+        event.listen(self._engine, "connect", self._do_not_sync)
+
+    def renewed(self) -> Sessions:
+        self._engine.dispose()
+        for leftover in self._path.parent.glob("registry.db-*"):
+            leftover.unlink()
+        shutil.copy(self._pristine, self._path)
+        return self._sessions
+
+    @staticmethod
+    def _do_not_sync(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF").close()
 
 
 def refused(action: Callable[[], object]) -> Code:

@@ -19,8 +19,7 @@ from fleetpki.lifecycle import (
 )
 from fleetpki.pki.identifiers import certificate_id
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind
-from tests.cloud.conftest import START
-from tests.cloud.doubles import Clock, FakeDevice, Fleet, make_csr, new_key, refused
+from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, make_csr, new_key, refused
 
 
 def test_a_device_gets_a_certificate_for_its_key(fleet: Fleet) -> None:

@@ -19,8 +19,7 @@ from fleetpki.pki.issuer import Issuer
 from fleetpki.pki.keys import KeyType
 from fleetpki.pki.lint import lint
 from fleetpki.pki.profiles import BACKDATE, Profile
-from tests.cloud.conftest import START
-from tests.cloud.doubles import new_key
+from tests.cloud.doubles import START, new_key
 
 VERIFIED_AT = str(int(START.timestamp()))
 
@@ -50,6 +49,12 @@ def test_the_broker_proves_its_names_to_a_device(
 def test_the_broker_proves_no_other_name(hierarchy: Hierarchy, tmp_path: Path) -> None:
     other = ("-verify_hostname", "broker.example.org")
     assert not openssl_accepts(tmp_path, hierarchy.root, hierarchy.broker, "sslserver", *other)
+
+
+@pytest.mark.parametrize("host", ["bröker.example", "a b", "", "https://broker"])
+def test_what_is_no_host_gets_no_certificate(issuer: Issuer, host: str) -> None:
+    with pytest.raises(FleetError, match="neither a host name nor an IP address"):
+        make_credential(issuer, profiles.BROKER, "broker", START, hosts=[host])
 
 
 def test_services_are_clients_and_no_servers(hierarchy: Hierarchy, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from fleetpki.errors import FleetError
 from fleetpki.lifecycle import Context
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
-from tests.cloud.conftest import START
+from tests.cloud.doubles import START
 
 EDITS = {
     "detail": """UPDATE audit SET detail = '{"n": 99}' WHERE seq = 6""",

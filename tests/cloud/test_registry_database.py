@@ -22,7 +22,7 @@ from fleetpki.registry.models import (
     OutboxKind,
     Role,
 )
-from tests.cloud.conftest import START
+from tests.cloud.doubles import START
 
 
 def test_a_new_registry_is_readable_by_its_owner_only(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_another_programs_database_is_not_taken_for_a_registry(tmp_path: Path) -
         open_registry(path)
 
 
-def test_a_commit_is_durable(ctx: Context) -> None:
-    with reading(ctx.sessions) as session:
+def test_a_commit_is_durable(tmp_path: Path) -> None:
+    with reading(create_registry(tmp_path / "registry.db")) as session:
         settings = [
             session.connection().exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
