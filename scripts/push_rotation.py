@@ -121,9 +121,7 @@ def rotate_message(arguments: argparse.Namespace) -> bytes:
         fields["rotation_id"] = arguments.rotation_id
     message = json.dumps(fields).encode()
     if len(message) > MAX_MESSAGE:
-        raise Refused(
-            f"the message has {len(message)} bytes, devices take {MAX_MESSAGE}; use EC keys or a shorter chain"
-        )
+        raise Refused(f"the message has {len(message)} bytes, devices take {MAX_MESSAGE}; use an EC key")
     return message
 
 

@@ -8,6 +8,7 @@ import random
 import secrets
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,13 @@ class Cloud:
         """The fleet's settings."""
         return load_settings(self.layout)
 
-    async def init(self) -> None:
-        """Make the fleet with the command an operator would use."""
+    async def init(self, hosts: Sequence[str] = ()) -> None:
+        """Make the fleet with the command an operator would use; ``hosts`` are more names of the broker."""
+        more = [word for host in hosts for word in ("--host", host)]
         self.passphrase_file.touch(mode=0o600)
         self.passphrase_file.write_text(secrets.token_urlsafe(24) + "\n")
         result = await self.run(
-            "init", "--root-dir", self.root_directory, "--passphrase-file", self.passphrase_file
+            "init", "--root-dir", self.root_directory, "--passphrase-file", self.passphrase_file, *more
         )
         if result.code != 0:
             raise SimError(str(result))

@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The device's whole life through its console, on whatever it runs: the Linux build, QEMU, or a board.
+
+    pytest pytest_cert_mgmt.py --embedded-services idf --target linux --app-path . --build-dir build/host
+
+What differs between targets is in the fixtures of conftest.py. Facts about the cloud come from its registry.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytest_embedded import Dut
+
+from conftest import Outside
+from fleetpki.sim.life import bad_pushes, certificate_id
+from fleetpki.sim.workshop import Forger
+
+CERTIFICATE = "certificate=([0-9a-f]{64})"
+ONLINE = f"connected: identity=(?:operational|trial) {CERTIFICATE}"
+BACK_ONLINE = f"connected: identity=operational {CERTIFICATE}"
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def expect_id(dut: Dut, pattern: str) -> str:
+    """Wait for a line and return the id in it."""
+    found: bytes = dut.expect(re.compile(pattern.encode()), timeout=30)[1]
+    return found.decode()
+
+
+def active(outside: Outside, device_id: str) -> str | None:
+    certificate = outside.cloud.active_certificate(device_id)
+    return certificate.certificate_id if certificate else None
+
+
+@pytest.fixture
+def online(device: Dut, outside: Outside, device_id: str) -> tuple[Dut, str]:
+    """A device that has enrolled and is online, and its certificate, which the cloud has activated."""
+    identity = expect_id(device, ONLINE)
+    outside.do(outside.world.until("activated", lambda: active(outside, device_id) == identity))
+    return device, identity
+
+
+def issue(outside: Outside, device_id: str) -> tuple[Path, Path]:
+    """A certificate for the device with a key that openssl made."""
+    workshop = outside.world.workshop
+    key = outside.do(workshop.key(device_id))
+    request = outside.do(workshop.request(key, device_id))
+    certificate = key.with_suffix(".crt")
+    outside.do(outside.cloud.json("issue", device_id, "--csr", request, "--out", certificate))
+    return certificate, key
+
+
+def push(outside: Outside, device_id: str, certificate: Path, key: Path) -> None:
+    message = outside.do(outside.world.rotate_message(device_id, certificate, key))
+    outside.do(outside.world.push(device_id, message))
+
+
+def test_enrols_with_the_bootstrap_identity_and_comes_online_with_its_own(
+    device: Dut, outside: Outside, device_id: str
+) -> None:
+    device.expect_exact("connecting: identity=bootstrap")
+    issued = expect_id(device, f"enroll: accepted {CERTIFICATE}")
+    assert expect_id(device, ONLINE) == issued
+    outside.do(outside.world.until("activated", lambda: active(outside, device_id) == issued))
+
+
+def test_is_the_same_after_a_restart_and_after_a_power_cut(
+    online: tuple[Dut, str], cut_power: Callable[[Dut], Dut], outside: Outside, device_id: str
+) -> None:
+    dut, identity = online
+    dut.write("restart")
+    assert expect_id(dut, ONLINE) == identity
+    dut = cut_power(dut)
+    assert expect_id(dut, ONLINE) == identity
+    assert len(outside.cloud.certificates(device_id)) == 1
+
+
+def test_rotates_by_csr(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:
+    dut, old = online
+    rotation = outside.do(outside.cloud.json("rotate", device_id))
+    new = expect_id(dut, f"rotation: committed id={rotation['rotation_id']} {CERTIFICATE}")
+    assert new == active(outside, device_id) != old
+
+
+def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:
+    dut, _ = online
+    certificate, key = issue(outside, device_id)
+    push(outside, device_id, certificate, key)
+    new = certificate_id(certificate.read_bytes())
+    assert expect_id(dut, f"rotation: committed id={new} {CERTIFICATE}") == new
+    outside.do(outside.world.until("committed", lambda: active(outside, device_id) == new))
+
+
+def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
+    online: tuple[Dut, str], outside: Outside, device_id: str
+) -> None:
+    dut, identity = online
+    ca = outside.cloud.layout.ca
+    for payload, code in bad_pushes(
+        device_id, Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
+    ).values():
+        outside.do(outside.world.push(device_id, outside.world.workshop.file(device_id, payload)))
+        dut.expect_exact(f"rotation: rejected code={code}", not_matching="disconnected:")
+    dut.write("status")
+    status = f"status: id={device_id} phase=online identity=operational .*{CERTIFICATE}"
+    assert expect_id(dut, status) == identity == active(outside, device_id)
+
+
+def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(
+    online: tuple[Dut, str], outside: Outside, device_id: str
+) -> None:
+    dut, old = online
+    certificate, key = issue(outside, device_id)
+    new = certificate_id(certificate.read_bytes())
+    message = outside.do(outside.world.rotate_message(device_id, certificate, key))
+    outside.do(outside.cloud.json("revoke", device_id, "--certificate", new))
+    outside.do(outside.world.push(device_id, message))
+    for _ in range(3):
+        dut.expect_exact("disconnected: identity=trial why=refused")
+    dut.expect_exact(f"rotation: rolled_back id={new}")
+    assert expect_id(dut, BACK_ONLINE) == old == active(outside, device_id)
+
+
+def test_finishes_a_rotation_after_a_power_cut(
+    online: tuple[Dut, str], cut_power: Callable[[Dut], Dut], outside: Outside, device_id: str
+) -> None:
+    dut, old = online
+    outside.do(outside.cloud.ask_to_rotate(device_id))
+    dut.expect_exact("rotation: accepted")
+    dut = cut_power(dut)
+    dut.expect(re.compile(rb"connected: identity=(operational|trial)"))
+    outside.do(outside.world.until("over", lambda: not outside.cloud.rotation_is_open(device_id)))
+    assert active(outside, device_id) not in (None, old)
+    dut.write("restart")
+    assert expect_id(dut, ONLINE) == active(outside, device_id)
+
+
+def test_backs_off_when_revoked(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:
+    dut, _ = online
+    outside.do(outside.cloud.json("revoke", device_id))
+    delays: list[int] = []
+    while len(delays) < 4:
+        line = dut.expect(re.compile(rb"disconnected: identity=operational why=refused retry_ms=(\d+)"))
+        delays.append(int(line[1]))
+    assert delays[-1] > delays[0], "the delay grows"
+    dut.expect_exact("enroll: rejected code=revoked", timeout=30)
+
+
+def test_enrols_anew_after_a_factory_reset_only_when_allowed(
+    online: tuple[Dut, str], outside: Outside, device_id: str
+) -> None:
+    dut, old = online
+    dut.write("factory-reset")
+    dut.expect_exact("boot:")
+    dut.expect_exact("disconnected: identity=bootstrap why=refused")
+    outside.do(outside.cloud.json("allow", device_id))
+    new = expect_id(dut, f"enroll: accepted {CERTIFICATE}")
+    assert expect_id(dut, ONLINE) == new != old
+
+
+def test_a_request_made_at_the_console_is_good(
+    online: tuple[Dut, str], outside: Outside, device_id: str
+) -> None:
+    dut, _ = online
+    for kind in ("ec", "rsa"):
+        dut.write(f"csr {kind}")
+        dut.expect_exact("-----BEGIN CERTIFICATE REQUEST-----")
+        body = dut.expect_exact(
+            "-----END CERTIFICATE REQUEST-----", return_what_before_match=True, timeout=60
+        )
+        pem = b"-----BEGIN CERTIFICATE REQUEST-----" + body + b"-----END CERTIFICATE REQUEST-----\n"
+        subject = outside.do(
+            outside.world.runner.check(
+                ["openssl", "req", "-verify", "-noout", "-subject", "-nameopt", "RFC2253"], stdin=pem
+            )
+        )
+        assert f"CN={device_id}" in subject
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["config set port 0", "config set id a/b", "config set colour red", "config get colour", "make coffee"],
+)
+def test_the_console_says_what_is_wrong(device_environment: None, dut: Dut, line: str) -> None:
+    dut.write(line)
+    dut.expect_exact("error: ")
