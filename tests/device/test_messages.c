@@ -301,16 +301,16 @@ static void test_the_device_writes_what_the_protocol_says(void **state)
     assert_string_equal(out, "{\"rotation_id\":\"r1\",\"csr\":\"A\",\"reason\":\"expiring\"}");
 
     message_status_t status = {.state = "connected", .certificate_id = "ab", .generation = 3, .not_after = 1800000000};
-    assert_int_equal(message_write_status(out, sizeof(out), &status), CERT_OK);
+    assert_int_equal(message_write_status(out, sizeof(out), &status, 7), CERT_OK);
     assert_string_equal(out, "{\"state\":\"connected\",\"certificate_id\":\"ab\",\"generation\":3,"
-                             "\"not_after\":\"2027-01-15T08:00:00Z\"}");
+                             "\"not_after\":\"2027-01-15T08:00:00Z\",\"trust_version\":7}");
     status.rotation_id = "r1";
     status.state = "rejected";
     status.code = CERT_ERR_STALE;
     status.message = "too \"old\"";
-    assert_int_equal(message_write_status(out, sizeof(out), &status), CERT_OK);
+    assert_int_equal(message_write_status(out, sizeof(out), &status, 7), CERT_OK);
     assert_string_equal(out, "{\"rotation_id\":\"r1\",\"state\":\"rejected\",\"certificate_id\":\"ab\",\"generation\":3,"
-                             "\"not_after\":\"2027-01-15T08:00:00Z\",\"code\":\"stale\",\"message\":\"too \\\"old\\\"\"}");
+                             "\"not_after\":\"2027-01-15T08:00:00Z\",\"trust_version\":7,\"code\":\"stale\",\"message\":\"too \\\"old\\\"\"}");
 }
 
 static void test_a_message_that_does_not_fit_is_not_cut(void **state)

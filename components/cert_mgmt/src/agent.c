@@ -23,6 +23,7 @@
 #include "rotation.h"
 #include "staging.h"
 #include "time_floor.h"
+#include "trust_update.h"
 
 /* A port that has not answered by then never will. */
 #define CONNECT_TIMEOUT_MS (2 * 60 * 1000)
@@ -171,7 +172,7 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
 {
     memset(agent, 0, sizeof(*agent));
     if (!is_device_id(config->device_id) || config->bootstrap_chain_pem == NULL || config->bootstrap_key == NULL ||
-            config->anchors_pem == NULL || config->hardware == NULL || config->firmware == NULL ||
+            config->anchors_pem == NULL || strlen(config->anchors_pem) > CERT_ANCHORS_PEM_MAX || config->hardware == NULL || config->firmware == NULL ||
             config->backoff_min_ms == 0 || config->backoff_max_ms < config->backoff_min_ms) {
         return CERT_ERR_INVALID_ARG;
     }
@@ -204,6 +205,9 @@ cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
     const char *note;
     uint32_t boots = 0;
     cert_status_t status = store_open(agent->port, agent->blob, &agent->candidate, &agent->record, &note);
+    if (status == CERT_OK) {
+        status = trust_update_load(agent);
+    }
     if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: %s", status == CERT_ERR_NEWER_FORMAT
                   ? "written by a newer firmware; neither used nor changed" : "cannot be read or written");
@@ -295,7 +299,7 @@ static void open_connection(cert_agent_t *agent, uint64_t now_ms)
         .key_kind = bootstrap ? CERT_KEY_KIND_SOFTWARE : agent->identity.key_kind,
         .key = bootstrap ? agent->config->bootstrap_key : agent->identity.key,
         .key_len = bootstrap ? agent->config->bootstrap_key_len : agent->identity.key_len,
-        .anchors_pem = agent->config->anchors_pem,
+        .anchors_pem = agent->trust.anchors_pem,
     };
     agent->phase = CERT_PHASE_CONNECTING;
     agent->wake_at_ms = now_ms + CONNECT_TIMEOUT_MS;
@@ -340,6 +344,7 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
     agent_log(agent, CERT_LOG_INFO, "connected: identity=%s certificate=%s", agent_identity_name(agent->using),
               agent->summary.id);
     note_good_time(agent);
+    trust_update_proven(agent);
     if (agent->using == CERT_IDENTITY_BOOTSTRAP) {
         enrollment_begin(agent, now_ms);
     } else {
@@ -404,6 +409,9 @@ void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_fail
     agent_log(agent, CERT_LOG_WARN, "disconnected: identity=%s why=%s retry_ms=%u detail=\"%s\"", agent_identity_name(used),
               failure_name(why), (unsigned)delay_ms, detail != NULL ? detail : "");
     wait_until(agent, now_ms + delay_ms);
+    if (why == CERT_FAILURE_SERVER_UNTRUSTED) {
+        trust_update_failed(agent);
+    }
     count_failure(agent, why);
 }
 

@@ -5,7 +5,6 @@
 #include "cert_check.h"
 
 #include <mbedtls/oid.h>
-#include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 #include <string.h>
 
@@ -28,7 +27,7 @@ static int64_t x509_seconds(const mbedtls_x509_time *t)
     return civil_time_seconds(t->year, t->mon, t->day, t->hour, t->min, t->sec);
 }
 
-static void certificate_id(const mbedtls_x509_crt *crt, char *id)
+void cert_check_id(const mbedtls_x509_crt *crt, char *id)
 {
     static const char hex[] = "0123456789abcdef";
     uint8_t hash[SHA256_LEN] = { 0 };
@@ -43,7 +42,7 @@ static void certificate_id(const mbedtls_x509_crt *crt, char *id)
 
 static void summarize(const mbedtls_x509_crt *leaf, cert_summary_t *summary)
 {
-    certificate_id(leaf, summary->id);
+    cert_check_id(leaf, summary->id);
     summary->not_before = x509_seconds(&leaf->valid_from);
     summary->not_after = x509_seconds(&leaf->valid_to);
 }
@@ -81,7 +80,7 @@ static bool names_device(const mbedtls_x509_crt *leaf, const char *device_id)
     return names == 1 && same;
 }
 
-static bool is_strong(const mbedtls_pk_context *pk)
+bool cert_check_is_strong(const mbedtls_pk_context *pk)
 {
     bool is_rsa;
     bool is_nist_ec;
@@ -162,7 +161,7 @@ static cert_status_t check_parsed(const cert_check_rules_t *rules, const cert_id
     if (!names_device(chain, rules->device_id)) {
         return refuse(CERT_ERR_WRONG_SUBJECT, why, "the certificate's common name is not this device");
     }
-    if (!is_strong(&chain->pk)) {
+    if (!cert_check_is_strong(&chain->pk)) {
         return refuse(CERT_ERR_WEAK_KEY, why, "the key has to be RSA of 2048 bits or more, or EC on a NIST curve from P-256");
     }
     cert_status_t status = check_trust(chain, rules->anchors_pem, why);

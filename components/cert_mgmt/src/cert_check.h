@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <mbedtls/x509_crt.h>
 #include <stdbool.h>
 
 #include "cert_mgmt/cert_identity.h"
@@ -20,6 +21,12 @@ typedef struct {
     int64_t now;                   /*!< Seconds since 1970 */
     bool now_is_known;             /*!< false: `now` is only a time that is surely past (the time floor) */
 } cert_check_rules_t;
+
+/** @brief Write a certificate's id and a NUL: CERT_ID_LEN + 1 bytes. */
+void cert_check_id(const mbedtls_x509_crt *crt, char *id);
+
+/** @brief RSA of 2048 bits or more, or EC on a NIST curve from P-256. */
+bool cert_check_is_strong(const mbedtls_pk_context *pk);
 
 /**
  * @brief Read the leaf of a chain.

@@ -8,18 +8,16 @@
 #include <string.h>
 
 #include "bytes.h"
-
-#define FORMAT_VERSION 1
-#define CRC_LEN 4
+#include "stored_value.h"
 
 #define RECORD_KEY "commit"
 #define RECORD_MAGIC "CMCR"
-#define RECORD_LEN 20
+#define RECORD_LEN 16
 
 #define SLOT_MAGIC "CMID"
 #define SLOT_HEADER_LEN 20
 
-_Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + CRC_LEN <= CERT_SLOT_BLOB_MAX,
+_Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX,
                "a slot has to fit its buffer");
 _Static_assert(CERT_CHAIN_PEM_MAX <= UINT16_MAX, "lengths are stored in 16 bits");
 
@@ -51,40 +49,9 @@ void store_wipe_identity(cert_identity_t *identity)
     mbedtls_platform_zeroize(identity, sizeof(*identity));
 }
 
-/*
- * What every stored value begins and ends with: a magic, the format version, and the CRC of all before it. The version is judged
- * first, as a newer format may put its CRC elsewhere.
- */
-static cert_status_t check_frame(const uint8_t *blob, size_t len, const char *magic, size_t min_len)
-{
-    if (len < 6 || memcmp(blob, magic, 4) != 0) {
-        return CERT_ERR_CORRUPT;
-    }
-    if (bytes_get_u16(blob + 4) > FORMAT_VERSION) {
-        return CERT_ERR_NEWER_FORMAT;
-    }
-    if (len < min_len || bytes_get_u32(blob + len - CRC_LEN) != bytes_crc32(blob, len - CRC_LEN)) {
-        return CERT_ERR_CORRUPT;
-    }
-    return CERT_OK;
-}
-
-static void begin_frame(uint8_t *blob, const char *magic)
-{
-    memcpy(blob, magic, 4);
-    bytes_put_u16(blob + 4, FORMAT_VERSION);
-}
-
-static size_t end_frame(uint8_t *blob, size_t len)
-{
-    bytes_put_u32(blob + len, bytes_crc32(blob, len));
-    return len + CRC_LEN;
-}
-
 static size_t encode_slot(const cert_identity_t *identity, uint8_t *blob)
 {
     size_t id_len = strlen(identity->request_id);
-    begin_frame(blob, SLOT_MAGIC);
     blob[6] = (uint8_t)identity->origin;
     blob[7] = (uint8_t)identity->key_kind;
     bytes_put_u32(blob + 8, identity->generation);
@@ -99,20 +66,16 @@ static size_t encode_slot(const cert_identity_t *identity, uint8_t *blob)
     out += identity->key_len;
     memcpy(out, identity->chain_pem, identity->chain_len);
     out += identity->chain_len;
-    return end_frame(blob, (size_t)(out - blob));
+    return (size_t)(out - blob);
 }
 
 static cert_status_t decode_slot(const uint8_t *blob, size_t len, cert_identity_t *identity)
 {
-    cert_status_t status = check_frame(blob, len, SLOT_MAGIC, SLOT_HEADER_LEN + CRC_LEN);
-    if (status != CERT_OK) {
-        return status;
-    }
     size_t id_len = bytes_get_u16(blob + 12);
     size_t key_len = bytes_get_u16(blob + 14);
     size_t chain_len = bytes_get_u16(blob + 16);
     if (id_len > CERT_REQUEST_ID_MAX || key_len > CERT_KEY_MAX || chain_len > CERT_CHAIN_PEM_MAX ||
-            SLOT_HEADER_LEN + id_len + key_len + chain_len + CRC_LEN != len ||
+            SLOT_HEADER_LEN + id_len + key_len + chain_len != len ||
             (blob[6] != CERT_ORIGIN_ENROLLMENT && blob[6] != CERT_ORIGIN_ROTATION)) {
         return CERT_ERR_CORRUPT;
     }
@@ -132,11 +95,9 @@ cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t
 {
     size_t len = 0;
     store_wipe_identity(identity);
-    cert_status_t status = port->kv_read(port->ctx, slot_key(slot), blob, CERT_SLOT_BLOB_MAX, &len);
+    cert_status_t status = stored_value_read(port, slot_key(slot), SLOT_MAGIC, blob, CERT_SLOT_BLOB_MAX, SLOT_HEADER_LEN, &len);
     if (status == CERT_OK) {
         status = decode_slot(blob, len, identity);
-    } else if (status == CERT_ERR_TOO_LARGE) {
-        status = CERT_ERR_CORRUPT;
     }
     mbedtls_platform_zeroize(blob, CERT_SLOT_BLOB_MAX);
     return status;
@@ -145,7 +106,7 @@ cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t
 cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, const cert_identity_t *identity)
 {
     size_t len = encode_slot(identity, blob);
-    cert_status_t status = port->kv_write(port->ctx, slot_key(slot), blob, len);
+    cert_status_t status = stored_value_write(port, slot_key(slot), SLOT_MAGIC, blob, len);
     mbedtls_platform_zeroize(blob, CERT_SLOT_BLOB_MAX);
     return status;
 }
@@ -157,26 +118,20 @@ cert_status_t store_erase_slot(const cert_port_t *port, cert_slot_t slot)
 
 cert_status_t store_write_record(const cert_port_t *port, const cert_commit_record_t *record)
 {
-    uint8_t blob[RECORD_LEN] = { 0 };
-    begin_frame(blob, RECORD_MAGIC);
+    uint8_t blob[RECORD_LEN + STORED_CRC_LEN] = { 0 };
     blob[6] = (uint8_t)record->current;
     blob[7] = (uint8_t)record->trial;
     bytes_put_u32(blob + 8, record->generation);
     blob[12] = record->trial_refusals;
     blob[13] = record->trial_boots;
-    return port->kv_write(port->ctx, RECORD_KEY, blob, end_frame(blob, RECORD_LEN - CRC_LEN));
+    return stored_value_write(port, RECORD_KEY, RECORD_MAGIC, blob, RECORD_LEN);
 }
 
 static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *record)
 {
-    uint8_t blob[RECORD_LEN];
+    uint8_t blob[RECORD_LEN + STORED_CRC_LEN];
     size_t len = 0;
-    cert_status_t status = port->kv_read(port->ctx, RECORD_KEY, blob, sizeof(blob), &len);
-    if (status == CERT_OK) {
-        status = check_frame(blob, len, RECORD_MAGIC, RECORD_LEN);
-    } else if (status == CERT_ERR_TOO_LARGE) {
-        status = CERT_ERR_CORRUPT;
-    }
+    cert_status_t status = stored_value_read(port, RECORD_KEY, RECORD_MAGIC, blob, sizeof(blob), RECORD_LEN, &len);
     if (status != CERT_OK) {
         return status;
     }

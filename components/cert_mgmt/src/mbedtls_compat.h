@@ -15,6 +15,7 @@
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
 #include <psa/crypto.h>
 #include <stdbool.h>
@@ -119,5 +120,15 @@ static inline void compat_pk_describe(const mbedtls_pk_context *pk, bool *is_rsa
         *is_nist_ec = curve == MBEDTLS_ECP_DP_SECP256R1 || curve == MBEDTLS_ECP_DP_SECP384R1 ||
                       curve == MBEDTLS_ECP_DP_SECP521R1;
     }
+#endif
+}
+
+/** Whether basicConstraints say that this is a CA. */
+static inline bool compat_crt_is_ca(const mbedtls_x509_crt *crt)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03050000
+    return mbedtls_x509_crt_get_ca_istrue(crt) == 1;
+#else
+    return crt->ca_istrue != 0;
 #endif
 }

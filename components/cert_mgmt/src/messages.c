@@ -241,6 +241,27 @@ cert_status_t message_read_commit(const cJSON *tree, message_commit_t *out, cons
     return read_id(tree, "certificate_id", &out->certificate_id, why);
 }
 
+cert_status_t message_read_trust(const cJSON *tree, message_trust_t *out, const char **why)
+{
+    *out = (message_trust_t) { 0 };
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(tree, "version");
+    if (!cJSON_IsNumber(version) || version->valuedouble < 1 || version->valuedouble > UINT32_MAX) {
+        return bad(why, "version has to be a number from 1");
+    }
+    out->version = (uint32_t)version->valuedouble;
+    out->anchors = cJSON_GetObjectItemCaseSensitive(tree, "anchors");
+    if (!cJSON_IsArray(out->anchors) || out->anchors->child == NULL) {
+        return bad(why, "anchors has to be a list of certificates");
+    }
+    for (const cJSON *anchor = out->anchors->child; anchor != NULL; anchor = anchor->next) {
+        if (!cJSON_IsString(anchor)) {
+            return bad(why, "anchors has to be a list of strings");
+        }
+    }
+    out->signature = text_of(tree, "signature");
+    return out->signature != NULL ? CERT_OK : bad(why, "no signature");
+}
+
 const char *message_rotation_id(const cJSON *tree)
 {
     const char *id = tree != NULL ? text_of(tree, "rotation_id") : NULL;
@@ -281,7 +302,7 @@ cert_status_t message_write_csr(char *out, size_t cap, const char *rotation_id, 
     return finish(tree, complete, out, cap);
 }
 
-cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status)
+cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status, uint32_t trust_version)
 {
     char not_after[CIVIL_TIME_TEXT_MAX];
     civil_time_format(status->not_after, not_after);
@@ -289,7 +310,8 @@ cert_status_t message_write_status(char *out, size_t cap, const message_status_t
     bool complete = (status->rotation_id == NULL || add(tree, "rotation_id", status->rotation_id)) &&
                     add(tree, "state", status->state) && add(tree, "certificate_id", status->certificate_id) &&
                     cJSON_AddNumberToObject(tree, "generation", status->generation) != NULL &&
-                    add(tree, "not_after", not_after);
+                    add(tree, "not_after", not_after) &&
+                    cJSON_AddNumberToObject(tree, "trust_version", trust_version) != NULL;
     if (status->code != CERT_OK) {
         complete = complete && add(tree, "code", cert_status_code(status->code)) && add(tree, "message", status->message);
     }

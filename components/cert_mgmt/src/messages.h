@@ -52,6 +52,13 @@ typedef struct {
     const char *certificate_id;
 } message_commit_t;
 
+/** @brief `certs/trust`. */
+typedef struct {
+    uint32_t version;
+    const cJSON *anchors;       /*!< Array of PEM strings, at least one */
+    const char *signature;      /*!< Base64 */
+} message_trust_t;
+
 /** @brief `certs/status`, what the device says of itself. */
 typedef struct {
     const char *rotation_id;    /*!< NULL outside a rotation */
@@ -84,6 +91,7 @@ cert_status_t message_read_certificate(const cJSON *tree, const char *id_field, 
 cert_status_t message_read_rejected(const cJSON *tree, const char *id_field, message_rejected_t *out, const char **why);
 cert_status_t message_read_rotate(const cJSON *tree, message_rotate_t *out, const char **why);
 cert_status_t message_read_commit(const cJSON *tree, message_commit_t *out, const char **why);
+cert_status_t message_read_trust(const cJSON *tree, message_trust_t *out, const char **why);
 
 /** @brief The rotation id of a message that may be broken otherwise, for the answer; NULL if it has none. */
 const char *message_rotation_id(const cJSON *tree);
@@ -94,4 +102,4 @@ const char *message_rotation_id(const cJSON *tree);
 cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem, const char *hardware,
                                    const char *firmware);
 cert_status_t message_write_csr(char *out, size_t cap, const char *rotation_id, const char *csr_pem, bool expiring);
-cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status);
+cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status, uint32_t trust_version);

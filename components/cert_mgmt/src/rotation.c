@@ -13,6 +13,7 @@
 #include "messages.h"
 #include "staging.h"
 #include "time_floor.h"
+#include "trust_update.h"
 
 #define RENEWAL_PREFIX "renew-"
 #define RENEWAL_ID_BYTES 8
@@ -20,7 +21,7 @@
 
 static void publish_status(cert_agent_t *agent, const message_status_t *status)
 {
-    if (message_write_status(agent->out, sizeof(agent->out), status) == CERT_OK) {
+    if (message_write_status(agent->out, sizeof(agent->out), status, agent->trust.version) == CERT_OK) {
         agent_publish(agent, "devices", "certs/status");
     } else {
         agent_log(agent, CERT_LOG_ERROR, "rotation: status %s could not be written", status->state);
@@ -39,10 +40,8 @@ static void report(cert_agent_t *agent, const char *rotation_id, const char *sta
     });
 }
 
-static void reject(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
+void rotation_report_rejected(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
 {
-    agent_log(agent, CERT_LOG_WARN, "rotation: rejected code=%s id=%s message=\"%s\"", cert_status_code(code),
-              rotation_id != NULL ? rotation_id : "", why);
     publish_status(agent, &(message_status_t) {
         .rotation_id = rotation_id,
         .state = "rejected",
@@ -52,6 +51,13 @@ static void reject(cert_agent_t *agent, const char *rotation_id, cert_status_t c
         .code = code,
         .message = why,
     });
+}
+
+static void reject(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
+{
+    agent_log(agent, CERT_LOG_WARN, "rotation: rejected code=%s id=%s message=\"%s\"", cert_status_code(code),
+              rotation_id != NULL ? rotation_id : "", why);
+    rotation_report_rejected(agent, rotation_id, code, why);
 }
 
 static void report_committed(cert_agent_t *agent)
@@ -66,7 +72,7 @@ static bool on_trial(const cert_agent_t *agent)
     return agent->using == CERT_IDENTITY_TRIAL;
 }
 
-static void report_connected(cert_agent_t *agent)
+void rotation_report_connected(cert_agent_t *agent)
 {
     report(agent, on_trial(agent) ? agent->identity.request_id : NULL, "connected");
 }
@@ -87,14 +93,14 @@ static void report_rolled_back(cert_agent_t *agent)
 
 void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
 {
-    static const char *const leaves[] = { "certs/rotate", "certs/issued", "certs/rejected", "certs/commit" };
+    static const char *const leaves[] = { "certs/rotate", "certs/issued", "certs/rejected", "certs/commit", "certs/trust" };
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         agent_subscribe(agent, "devices", leaves[i]);
     }
     if (agent->rolled_back_id[0] != '\0') {
         report_rolled_back(agent);
     }
-    report_connected(agent);
+    rotation_report_connected(agent);
     if (on_trial(agent)) {
         agent_expect_answer(agent, now_ms);
     }
@@ -120,7 +126,7 @@ void rotation_repeat(cert_agent_t *agent, uint64_t now_ms)
 {
     (void)now_ms;
     if (on_trial(agent)) {
-        report_connected(agent);
+        rotation_report_connected(agent);
     } else if (agent->repeats <= REQUEST_REPEATS_MAX &&
                staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL) == CERT_OK) {
         publish_request(agent);
@@ -163,7 +169,7 @@ static bool answer_repeated(cert_agent_t *agent, const char *rotation_id)
         return false;
     }
     if (on_trial(agent)) {
-        report_connected(agent);
+        rotation_report_connected(agent);
     } else {
         report_committed(agent);
     }
@@ -363,6 +369,8 @@ static void dispatch(cert_agent_t *agent, const char *leaf, const cJSON *tree, u
         handle_rejected(agent, tree, now_ms);
     } else if (strcmp(leaf, "commit") == 0) {
         handle_commit(agent, tree);
+    } else if (strcmp(leaf, "trust") == 0) {
+        trust_update_message(agent, tree, now_ms);
     }
 }
 

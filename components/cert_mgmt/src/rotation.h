@@ -21,6 +21,12 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms);
 
 /**
  * @brief A message below `devices/<device id>/certs/`.
- * @param leaf  What follows it: "rotate", "issued", "rejected" or "commit"
+ * @param leaf  What follows it: "rotate", "issued", "rejected", "commit" or "trust"
  */
 void rotation_message(cert_agent_t *agent, const char *leaf, const uint8_t *payload, size_t len, uint64_t now_ms);
+
+/** @brief Say which identity and trust anchors the device is connected with. */
+void rotation_report_connected(cert_agent_t *agent);
+
+/** @brief Say that nothing was changed, and why. @param rotation_id  NULL: not about a rotation */
+void rotation_report_rejected(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why);

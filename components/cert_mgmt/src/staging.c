@@ -118,7 +118,7 @@ cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const 
     bool has_current = agent->using == CERT_IDENTITY_OPERATIONAL;
     cert_check_rules_t rules = {
         .device_id = agent->config->device_id,
-        .anchors_pem = agent->config->anchors_pem,
+        .anchors_pem = agent->trust.anchors_pem,
         .current = has_current ? &agent->summary : NULL,
     };
     rules.now = time_floor_now(agent->port, agent->time_floor, &rules.now_is_known);

@@ -52,7 +52,7 @@ typedef struct {
     const char *bootstrap_chain_pem; /*!< Bootstrap certificate (chain), PEM, NUL-terminated */
     const uint8_t *bootstrap_key;    /*!< Its private key, DER, or PEM with `bootstrap_key_len` counting the NUL */
     size_t bootstrap_key_len;
-    const char *anchors_pem;         /*!< Trust anchors: root certificates of the cloud, PEM, NUL-terminated */
+    const char *anchors_pem;         /*!< Trust anchors from the factory: root certificates of the cloud, PEM, at most CERT_ANCHORS_PEM_MAX */
     cert_key_type_t key_type;        /*!< Type of the keys made for enrolment and for renewal by the device itself */
     int64_t build_time;              /*!< A time known to be past, seconds since 1970: the first time floor; 0 if there is none */
     uint32_t backoff_min_ms;         /*!< First delay after a failed connection, before jitter */
@@ -71,7 +71,7 @@ typedef enum {
 } cert_phase_t;
 
 /**
- * @brief One agent. Allocate it statically or on the heap (about 28 KB), hand it to cert_agent_init() and treat it as opaque:
+ * @brief One agent. Allocate it statically or on the heap (about 36 KB), hand it to cert_agent_init() and treat it as opaque:
  * the members are for the core alone.
  */
 typedef struct {
@@ -84,6 +84,12 @@ typedef struct {
     cert_summary_t summary;       /* of `identity` */
     cert_identity_t candidate;    /* pending or being checked; valid only where a function says so */
     int64_t time_floor;
+
+    /* Trust anchors */
+    cert_trust_set_t trust;       /* the set in use */
+    cert_trust_set_t trust_next;  /* valid only while a message about it is handled */
+    bool trust_on_trial;
+    uint8_t trust_refusals;       /* servers not trusted in a row, on trial */
 
     /* The connection */
     cert_phase_t phase;

@@ -72,6 +72,12 @@ typedef struct {
     uint8_t trial_boots;    /*!< Boots since the trial was staged; bounds crash loops that lose the boot-surviving RAM */
 } cert_commit_record_t;
 
+/** @brief One set of trust anchors: what a server's chain may end in. */
+typedef struct {
+    uint32_t version;                            /*!< Counts up with every set; 0: from the factory */
+    char anchors_pem[CERT_ANCHORS_PEM_MAX + 1];
+} cert_trust_set_t;
+
 #ifdef __cplusplus
 }
 #endif

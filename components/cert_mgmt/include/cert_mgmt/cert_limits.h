@@ -32,6 +32,9 @@
 #define CERT_CHAIN_PEM_MAX 4096
 #endif
 
+/** Largest set of trust anchors as PEM text, without the terminating NUL. */
+#define CERT_ANCHORS_PEM_MAX 4096
+
 /** Largest key reference. A software key is its own reference: RSA-4096 in PKCS#1 DER takes 2,350 bytes at most. */
 #define CERT_KEY_MAX 2400
 

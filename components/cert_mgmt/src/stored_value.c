@@ -1,0 +1,42 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "stored_value.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+#define FORMAT_VERSION 1
+#define MAGIC_LEN 4
+
+cert_status_t stored_value_read(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t cap,
+                                size_t min_len, size_t *len)
+{
+    size_t total = 0;
+    cert_status_t status = port->kv_read(port->ctx, key, blob, cap, &total);
+    if (status != CERT_OK) {
+        return status == CERT_ERR_TOO_LARGE ? CERT_ERR_CORRUPT : status;
+    }
+    if (total < STORED_HEADER_LEN || memcmp(blob, magic, MAGIC_LEN) != 0) {
+        return CERT_ERR_CORRUPT;
+    }
+    if (bytes_get_u16(blob + MAGIC_LEN) > FORMAT_VERSION) {
+        return CERT_ERR_NEWER_FORMAT;
+    }
+    if (total < min_len + STORED_CRC_LEN ||
+            bytes_get_u32(blob + total - STORED_CRC_LEN) != bytes_crc32(blob, total - STORED_CRC_LEN)) {
+        return CERT_ERR_CORRUPT;
+    }
+    *len = total - STORED_CRC_LEN;
+    return CERT_OK;
+}
+
+cert_status_t stored_value_write(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t len)
+{
+    memcpy(blob, magic, MAGIC_LEN);
+    bytes_put_u16(blob + MAGIC_LEN, FORMAT_VERSION);
+    bytes_put_u32(blob + len, bytes_crc32(blob, len));
+    return port->kv_write(port->ctx, key, blob, len + STORED_CRC_LEN);
+}

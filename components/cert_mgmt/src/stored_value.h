@@ -1,0 +1,38 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+/**
+ * @file
+ * @brief The frame of every stored value (docs/identity-store.md, "Frame"): a magic, the format version, and a CRC over all before it.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cert_mgmt/cert_port.h"
+
+/** Bytes of magic and format version; what a value holds comes after them. */
+#define STORED_HEADER_LEN 6
+
+/** Bytes of the CRC, after what a value holds. */
+#define STORED_CRC_LEN 4
+
+/**
+ * @brief Read a value and check its frame. The version is judged before the CRC, as a newer format may put its CRC elsewhere.
+ *
+ * @param magic       Four characters.
+ * @param min_len     Fewest bytes before the CRC.
+ * @param[out] len    Bytes before the CRC.
+ * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT (also when larger than `cap`), CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE
+ */
+cert_status_t stored_value_read(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t cap,
+                                size_t min_len, size_t *len);
+
+/**
+ * @brief Put the frame around a value and store it.
+ * @param blob  `len` bytes, the first STORED_HEADER_LEN of them still free, and room for the CRC.
+ * @return CERT_OK, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL
+ */
+cert_status_t stored_value_write(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t len);

@@ -1,0 +1,145 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "trust_store.h"
+
+#include <mbedtls/x509_crt.h>
+#include <psa/crypto.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "cert_check.h"
+#include "mbedtls_compat.h"
+#include "stored_value.h"
+
+#define TRUST_MAGIC "CMTA"
+#define TRUST_HEADER_LEN 12
+#define TRUST_VERSION_AT 8
+
+_Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX, "a set has to fit the scratch buffer");
+
+#define SHA256_LEN 32
+#define SIGNED_TEXT_HEAD "fleetpki-trust-anchors\n"
+
+static const char *key_of(trust_state_t state)
+{
+    return state == TRUST_PROVEN ? "trust" : "trust_trial";
+}
+
+cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set)
+{
+    size_t len = 0;
+    cert_status_t status = stored_value_read(port, key_of(state), TRUST_MAGIC, blob, CERT_SLOT_BLOB_MAX, TRUST_HEADER_LEN, &len);
+    if (status != CERT_OK) {
+        return status;
+    }
+    size_t text_len = len - TRUST_HEADER_LEN;
+    if (text_len > CERT_ANCHORS_PEM_MAX) {
+        return CERT_ERR_CORRUPT;
+    }
+    set->version = bytes_get_u32(blob + TRUST_VERSION_AT);
+    memcpy(set->anchors_pem, blob + TRUST_HEADER_LEN, text_len);
+    set->anchors_pem[text_len] = '\0';
+    return CERT_OK;
+}
+
+cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, uint8_t *blob, const cert_trust_set_t *set)
+{
+    size_t text_len = strlen(set->anchors_pem);
+    bytes_put_u16(blob + STORED_HEADER_LEN, 0);
+    bytes_put_u32(blob + TRUST_VERSION_AT, set->version);
+    memcpy(blob + TRUST_HEADER_LEN, set->anchors_pem, text_len);
+    return stored_value_write(port, key_of(state), TRUST_MAGIC, blob, TRUST_HEADER_LEN + text_len);
+}
+
+cert_status_t trust_store_erase(const cert_port_t *port, trust_state_t state)
+{
+    return port->kv_erase(port->ctx, key_of(state));
+}
+
+static bool parse(mbedtls_x509_crt *anchors, const char *pem)
+{
+    return mbedtls_x509_crt_parse(anchors, (const unsigned char *)pem, strlen(pem) + 1) == 0;
+}
+
+/* The hash of what is signed: a head, the version, and the certificate id of each anchor, a line each. */
+static bool hash_signed_text(const mbedtls_x509_crt *anchors, uint32_t version, uint8_t *hash)
+{
+    psa_hash_operation_t operation = PSA_HASH_OPERATION_INIT;
+    char line[CERT_ID_LEN + 2];
+    size_t len;
+    int head = snprintf(line, sizeof(line), SIGNED_TEXT_HEAD "%u\n", (unsigned)version);
+    bool good = psa_hash_setup(&operation, PSA_ALG_SHA_256) == PSA_SUCCESS &&
+                psa_hash_update(&operation, (const uint8_t *)line, (size_t)head) == PSA_SUCCESS;
+    for (const mbedtls_x509_crt *anchor = anchors; good && anchor != NULL; anchor = anchor->next) {
+        cert_check_id(anchor, line);
+        line[CERT_ID_LEN] = '\n';
+        good = psa_hash_update(&operation, (const uint8_t *)line, CERT_ID_LEN + 1) == PSA_SUCCESS;
+    }
+    good = good && psa_hash_finish(&operation, hash, SHA256_LEN, &len) == PSA_SUCCESS;
+    (void)psa_hash_abort(&operation);
+    return good;
+}
+
+static bool is_signed_by_one_of(mbedtls_x509_crt *anchors, const uint8_t *hash, const uint8_t *signature, size_t signature_len)
+{
+    for (mbedtls_x509_crt *anchor = anchors; anchor != NULL; anchor = anchor->next) {
+        if (mbedtls_pk_verify(&anchor->pk, MBEDTLS_MD_SHA256, hash, SHA256_LEN, signature, signature_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static cert_status_t check_parsed(mbedtls_x509_crt *current, const mbedtls_x509_crt *next, uint32_t version,
+                                  const uint8_t *signature, size_t signature_len, const char **why)
+{
+    for (const mbedtls_x509_crt *anchor = next; anchor != NULL; anchor = anchor->next) {
+        if (!compat_crt_is_ca(anchor)) {
+            *why = "an anchor is not a CA certificate";
+            return CERT_ERR_BAD_MESSAGE;
+        }
+        if (!cert_check_is_strong(&anchor->pk)) {
+            *why = "the key of an anchor is too weak";
+            return CERT_ERR_WEAK_KEY;
+        }
+    }
+    uint8_t hash[SHA256_LEN];
+    if (!hash_signed_text(next, version, hash)) {
+        *why = "the anchors could not be hashed";
+        return CERT_ERR_INTERNAL;
+    }
+    if (!is_signed_by_one_of(current, hash, signature, signature_len)) {
+        *why = "not signed by a current anchor";
+        return CERT_ERR_UNTRUSTED;
+    }
+    return CERT_OK;
+}
+
+cert_status_t trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next, const uint8_t *signature,
+                                size_t signature_len, const char **why)
+{
+    if (next->version <= current->version) {
+        *why = "not newer than the anchors in use";
+        return CERT_ERR_STALE;
+    }
+    mbedtls_x509_crt current_anchors;
+    mbedtls_x509_crt next_anchors;
+    mbedtls_x509_crt_init(&current_anchors);
+    mbedtls_x509_crt_init(&next_anchors);
+    cert_status_t status = CERT_ERR_BAD_MESSAGE;
+    if (!parse(&next_anchors, next->anchors_pem)) {
+        *why = "the anchors are not PEM certificates that can be read";
+    } else if (!parse(&current_anchors, current->anchors_pem)) {
+        *why = "the anchors in use cannot be read";
+        status = CERT_ERR_INTERNAL;
+    } else {
+        status = check_parsed(&current_anchors, &next_anchors, next->version, signature, signature_len, why);
+    }
+    mbedtls_x509_crt_free(&current_anchors);
+    mbedtls_x509_crt_free(&next_anchors);
+    return status;
+}
