@@ -8,8 +8,6 @@
 
 #include <openssl/evp.h>
 
-static const char OFFLINE_SUFFIX[] = ":offline";
-
 static const struct {
     role_t role;
     const char *name;
@@ -61,22 +59,17 @@ bool certificate_id_of(const X509 *certificate, char out[CERTIFICATE_ID_LEN + 1]
 
 void identity_to_username(const identity_t *identity, char out[USERNAME_SIZE])
 {
-    snprintf(out, USERNAME_SIZE, "%s:%s%s", role_name(identity->role), identity->certificate_id,
-             identity->online ? "" : OFFLINE_SUFFIX);
+    snprintf(out, USERNAME_SIZE, "%s:%s", role_name(identity->role), identity->certificate_id);
 }
 
 bool identity_from_username(const char *username, identity_t *out)
 {
     char role[16];
-    char suffix[sizeof(OFFLINE_SUFFIX)] = "";
+    int end = 0;
 
-    if (username == NULL || strlen(username) >= USERNAME_SIZE) {
-        return false;
-    }
-    if (sscanf(username, "%15[a-z]:%64[0-9a-f]%8s", role, out->certificate_id, suffix) < 2) {
+    if (username == NULL || sscanf(username, "%15[a-z]:%64[0-9a-f]%n", role, out->certificate_id, &end) != 2) {
         return false;
     }
     out->role = role_from_name(role);
-    out->online = suffix[0] == '\0';
-    return out->role != ROLE_NONE && certificate_id_is_valid(out->certificate_id);
+    return out->role != ROLE_NONE && username[end] == '\0' && certificate_id_is_valid(out->certificate_id);
 }

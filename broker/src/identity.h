@@ -7,7 +7,6 @@
  *
  * Both are decided once, when the client connects, and then live in the MQTT user name of the session as
  * "<role>:<certificate id>". That is where access rules, stamps and kicks read them, without touching TLS again.
- * When the connection ends, the user name gets the suffix ":offline": what is left is a session nobody stands behind.
  */
 #pragma once
 
@@ -21,8 +20,8 @@
 /** Longest client id that is let in; device ids are at most this long. */
 #define CLIENT_ID_MAX_LEN 64
 
-/** Room for "<role>:<certificate id>:offline" and its terminating zero. */
-#define USERNAME_SIZE (16 + CERTIFICATE_ID_LEN + 16)
+/** Room for "<role>:<certificate id>" and its terminating zero. */
+#define USERNAME_SIZE (16 + CERTIFICATE_ID_LEN + 1)
 
 typedef enum {
     ROLE_NONE,
@@ -33,7 +32,6 @@ typedef enum {
 
 typedef struct {
     role_t role;
-    bool online;
     char certificate_id[CERTIFICATE_ID_LEN + 1];
 } identity_t;
 

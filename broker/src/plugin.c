@@ -21,6 +21,7 @@
 
 #include "acl.h"
 #include "identity.h"
+#include "sessions.h"
 #include "stamp.h"
 #include "verdict_cache.h"
 #include "verdict_client.h"
@@ -33,9 +34,7 @@ typedef struct {
     mosquitto_plugin_id_t *id;
     verdict_client_t verdicts;
     verdict_cache_t *cache;
-    /* The client let in last. While the broker lets it in, an older session with the same client id is replaced. */
-    const struct mosquitto *admitted;
-    char admitted_id[CLIENT_ID_MAX_LEN + 1];
+    sessions_t sessions;
 } plugin_t;
 
 static bool identity_of(const struct mosquitto *client, identity_t *out)
@@ -67,16 +66,23 @@ static verdict_t decide(plugin_t *plugin, const char *certificate_id, const char
     return verdict;
 }
 
+/* The broker is about to give this client the session of its name, if there is one. */
 static int admit(plugin_t *plugin, struct mosquitto *client, const identity_t *identity)
 {
+    const char *client_id = mosquitto_client_id(client);
     char username[USERNAME_SIZE];
+
+    if (!sessions_may_take(&plugin->sessions, client_id, identity->role)) {
+        mosquitto_log_printf(MOSQ_LOG_WARNING, LOG_PREFIX "closed the connection of certificate %s: client id %s is "
+                             "in use by a client in another role", identity->certificate_id, client_id);
+        return MOSQ_ERR_UNKNOWN;
+    }
     identity_to_username(identity, username);
     int rc = mosquitto_set_username(client, username);
-    if (rc == MOSQ_ERR_SUCCESS) {
-        plugin->admitted = client;
-        snprintf(plugin->admitted_id, sizeof(plugin->admitted_id), "%s", mosquitto_client_id(client));
+    if (rc != MOSQ_ERR_SUCCESS) {
+        return rc;
     }
-    return rc;
+    return sessions_enter(&plugin->sessions, client_id, client, identity->role) ? MOSQ_ERR_SUCCESS : MOSQ_ERR_NOMEM;
 }
 
 /* MOSQ_ERR_AUTH makes the broker answer "not authorised", which tells a device that its identity was refused. Any other
@@ -86,7 +92,7 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
     (void)event;
     struct mosquitto_evt_basic_auth *auth = event_data;
     plugin_t *plugin = userdata;
-    identity_t identity = {.online = true};
+    identity_t identity = {.role = ROLE_NONE};
     const char *client_id = mosquitto_client_id(auth->client);
 
     if (!read_certificate_id(auth->client, identity.certificate_id) || strlen(client_id) > CLIENT_ID_MAX_LEN) {
@@ -109,16 +115,9 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
     }
 }
 
-/* A session is live while its connection is. A session that ended, or is being replaced by a new connection with the
- * same client id, asks for one more thing: to publish its will, which never passes the message callback. */
-static bool session_is_live(const plugin_t *plugin, const struct mosquitto *client, const identity_t *identity)
-{
-    bool replaced = client != plugin->admitted && strcmp(mosquitto_client_id(client), plugin->admitted_id) == 0;
-    return identity->online && !replaced;
-}
-
 static bool may_access(const plugin_t *plugin, const struct mosquitto_evt_acl_check *check)
 {
+    const char *client_id = mosquitto_client_id(check->client);
     identity_t identity;
 
     if (check->access == MOSQ_ACL_UNSUBSCRIBE) {
@@ -127,13 +126,15 @@ static bool may_access(const plugin_t *plugin, const struct mosquitto_evt_acl_ch
     if (!identity_of(check->client, &identity)) {
         return false;
     }
-    /* A will would carry user properties of the client's choice, so it stays off the stamped topics. And nothing is
-     * queued for a session without a connection: a pushed private key must not rest in the broker. */
-    if (!session_is_live(plugin, check->client, &identity) &&
+    /* A client that does not hold its client id any more has ended or is being replaced. All it can still want is to
+     * have its will published. That never passes the message callback and would carry user properties of the
+     * client's choice, so it stays off the stamped topics. And nothing is queued for a session without a connection:
+     * a pushed private key must not rest in the broker. */
+    if (!sessions_is_holder(&plugin->sessions, client_id, check->client) &&
         (check->access != MOSQ_ACL_WRITE || stamp_applies_to(check->topic))) {
         return false;
     }
-    return acl_allows(identity.role, mosquitto_client_id(check->client), check->access, check->topic);
+    return acl_allows(identity.role, client_id, check->access, check->topic);
 }
 
 static int on_acl_check(int event, void *event_data, void *userdata)
@@ -166,17 +167,14 @@ static int on_message(int event, void *event_data, void *userdata)
 static int on_disconnect(int event, void *event_data, void *userdata)
 {
     (void)event;
-    (void)userdata;
-    struct mosquitto_evt_disconnect *disconnect = event_data;
-    identity_t identity;
-    char username[USERNAME_SIZE];
+    const struct mosquitto_evt_disconnect *disconnect = event_data;
+    plugin_t *plugin = userdata;
+    const char *client_id = mosquitto_client_id(disconnect->client);
 
-    if (!identity_of(disconnect->client, &identity)) {
-        return MOSQ_ERR_SUCCESS;
+    if (client_id != NULL) {
+        sessions_leave(&plugin->sessions, client_id, disconnect->client);
     }
-    identity.online = false;
-    identity_to_username(&identity, username);
-    return mosquitto_set_username(disconnect->client, username);
+    return MOSQ_ERR_SUCCESS;
 }
 
 static void kick(const char *certificate_id)
@@ -184,7 +182,7 @@ static void kick(const char *certificate_id)
     static const role_t ROLES[] = {ROLE_DEVICE, ROLE_BOOTSTRAP, ROLE_SERVICE};
 
     for (size_t i = 0; i < sizeof(ROLES) / sizeof(ROLES[0]); i++) {
-        identity_t identity = {.role = ROLES[i], .online = true};
+        identity_t identity = {.role = ROLES[i]};
         char username[USERNAME_SIZE];
         snprintf(identity.certificate_id, sizeof(identity.certificate_id), "%s", certificate_id);
         identity_to_username(&identity, username);
@@ -296,6 +294,7 @@ EXPORT int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *option
     }
     verdict_client_close(&plugin->verdicts);
     verdict_cache_free(plugin->cache);
+    sessions_clear(&plugin->sessions);
     free(plugin);
     return MOSQ_ERR_SUCCESS;
 }

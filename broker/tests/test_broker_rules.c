@@ -16,12 +16,16 @@
 
 #include "acl.h"
 #include "identity.h"
+#include "sessions.h"
 #include "stamp.h"
 #include "verdict_cache.h"
 #include "verdict_client.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define DAY_MS (24 * 60 * 60 * 1000)
+
+/* Clients are compared by address only. */
+static const char CLIENTS[2];
 
 static void check_access(role_t role, const char *client_id, int access, const char *topic, bool expected)
 {
@@ -85,17 +89,15 @@ static void only_services_may_do_everything(void **state)
 static void an_identity_survives_the_way_through_a_user_name(void **state)
 {
     (void)state;
-    identity_t in = {.role = ROLE_BOOTSTRAP, .online = false, .certificate_id = ID_A};
+    identity_t in = {.role = ROLE_BOOTSTRAP, .certificate_id = ID_A};
     identity_t out;
     char username[USERNAME_SIZE];
 
     identity_to_username(&in, username);
-    assert_string_equal(username, "bootstrap:" ID_A ":offline");
+    assert_string_equal(username, "bootstrap:" ID_A);
     assert_true(identity_from_username(username, &out));
     assert_int_equal(out.role, ROLE_BOOTSTRAP);
-    assert_false(out.online);
     assert_string_equal(out.certificate_id, ID_A);
-    assert_true(identity_from_username("device:" ID_A, &out) && out.online);
 }
 
 static void a_foreign_user_name_is_no_identity(void **state)
@@ -108,7 +110,40 @@ static void a_foreign_user_name_is_no_identity(void **state)
     assert_false(identity_from_username("admin", &out));
     assert_false(identity_from_username("root:" ID_A, &out));
     assert_false(identity_from_username("device:abc", &out));
-    assert_false(identity_from_username("device:" ID_A ID_A ID_A, &out));
+    assert_false(identity_from_username("device:" ID_A "a", &out));
+}
+
+static void a_session_belongs_to_the_client_that_came_last(void **state)
+{
+    (void)state;
+    sessions_t sessions = {.tree = NULL};
+    const struct mosquitto *first = (const struct mosquitto *)&CLIENTS[0];
+    const struct mosquitto *second = (const struct mosquitto *)&CLIENTS[1];
+
+    assert_true(sessions_enter(&sessions, "dev-1", first, ROLE_DEVICE));
+    assert_true(sessions_enter(&sessions, "dev-1", second, ROLE_DEVICE));
+    assert_false(sessions_is_holder(&sessions, "dev-1", first));
+    sessions_leave(&sessions, "dev-1", first);
+    assert_true(sessions_is_holder(&sessions, "dev-1", second));
+    sessions_leave(&sessions, "dev-1", second);
+    assert_false(sessions_is_holder(&sessions, "dev-1", second));
+    sessions_clear(&sessions);
+}
+
+static void a_session_ends_for_a_newcomer_in_the_same_role_only(void **state)
+{
+    (void)state;
+    sessions_t sessions = {.tree = NULL};
+
+    assert_true(sessions_may_take(&sessions, "dev-1", ROLE_BOOTSTRAP));
+    assert_true(sessions_enter(&sessions, "dev-1", NULL, ROLE_BOOTSTRAP));
+    assert_true(sessions_may_take(&sessions, "dev-1", ROLE_DEVICE));
+    assert_true(sessions_enter(&sessions, "dev-1", NULL, ROLE_DEVICE));
+    assert_true(sessions_may_take(&sessions, "dev-1", ROLE_DEVICE));
+    assert_false(sessions_may_take(&sessions, "dev-1", ROLE_BOOTSTRAP));
+    assert_false(sessions_may_take(&sessions, "dev-1", ROLE_SERVICE));
+    assert_true(sessions_may_take(&sessions, "dev-2", ROLE_BOOTSTRAP));
+    sessions_clear(&sessions);
 }
 
 static void certificate_topics_are_stamped_and_no_others(void **state)
@@ -171,6 +206,8 @@ int main(void)
         cmocka_unit_test(only_services_may_do_everything),
         cmocka_unit_test(an_identity_survives_the_way_through_a_user_name),
         cmocka_unit_test(a_foreign_user_name_is_no_identity),
+        cmocka_unit_test(a_session_belongs_to_the_client_that_came_last),
+        cmocka_unit_test(a_session_ends_for_a_newcomer_in_the_same_role_only),
         cmocka_unit_test(certificate_topics_are_stamped_and_no_others),
         cmocka_unit_test(a_verdict_is_remembered_for_its_client_id_until_forgotten_or_old),
         cmocka_unit_test(a_full_cache_forgets_the_oldest),

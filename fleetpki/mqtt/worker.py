@@ -52,6 +52,7 @@ class Worker:
                 # A broker that is just starting refuses the first attempts; that is nothing to worry about.
                 level = logging.WARNING if self.ready.is_set() or backoff_s > 1 else logging.DEBUG
                 log.log(level, "no connection to the broker: %s", errors.exceptions[0])
+            _raise_if_cancelled()
             backoff_s = _MIN_BACKOFF_S if self.ready.is_set() else min(2 * backoff_s, _MAX_BACKOFF_S)
             self.ready.clear()
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
@@ -92,6 +93,13 @@ class Worker:
     def _sent(self, message_id: int) -> None:
         with self._ctx.sessions.begin() as session:
             outbox.delete(session, message_id)
+
+
+def _raise_if_cancelled() -> None:
+    """Before Python 3.13 a task group that fails forgets that it was cancelled at the same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _send(client: aiomqtt.Client, answer: Answer) -> None:

@@ -91,6 +91,14 @@ def test_a_device_cannot_connect_under_another_client_id(live: RunningFleet, dev
     assert answer.value == NOT_AUTHORISED
 
 
+def test_nobody_can_throw_a_device_off_by_taking_its_name(live: RunningFleet, device: Device) -> None:
+    with device.connect() as peer:
+        for thief in (live.bootstrap_peer("border-device"), live.operator_peer("border-device")):
+            answer = thief.try_connect()
+            assert answer is None or answer.is_failure
+        assert not peer.publish("devices/border-device/still", b"here").is_failure
+
+
 def test_an_mqtt_3_client_is_told_not_authorised_too(live: RunningFleet, device: Device) -> None:
     answer = live.device_peer(
         device.me, "another-device", protocol=MQTTProtocolVersion.MQTTv311

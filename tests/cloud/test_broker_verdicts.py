@@ -22,7 +22,12 @@ from fleetpki.config import Layout, load_settings
 from fleetpki.lifecycle import Verdict
 from tests.cloud.broker_fixtures import NOT_AUTHORISED, PATIENCE_S, Identity, Peer, await_, make_fleet
 
-ALLOW = b'{"allow": true, "role": "service", "reason": ""}\n'
+
+def allow(role: str) -> bytes:
+    return json.dumps({"allow": True, "role": role, "reason": ""}).encode() + b"\n"
+
+
+ALLOW = allow("service")
 DENY = b'{"allow": false, "role": "service", "reason": "certificate revoked"}\n'
 
 
@@ -153,6 +158,23 @@ def test_who_was_refused_is_not_known_any_more(bench: Bench) -> None:
     bench.peer("operator").try_connect()
     bench.no_verdicts()
     assert not bench.is_let_in("operator")
+
+
+@pytest.mark.parametrize("role", ["bootstrap", "service"])
+def test_a_live_device_keeps_its_name_even_if_the_verdict_says_otherwise(bench: Bench, role: str) -> None:
+    bench.verdicts(allow("device"))
+    with bench.peer("service", "sensor-1") as device:
+        bench.verdicts(allow(role))
+        assert not bench.is_let_in("operator", "sensor-1")
+        assert not device.publish("devices/sensor-1/still", b"here").is_failure
+
+
+def test_a_device_ends_a_bootstrap_session_of_its_name(bench: Bench) -> None:
+    bench.verdicts(allow("bootstrap"))
+    with bench.peer("operator", "sensor-1") as impostor:
+        bench.verdicts(allow("device"))
+        assert bench.is_let_in("service", "sensor-1")
+        assert impostor.disconnected().is_failure
 
 
 async def ask(path: Path, *questions: bytes) -> list[bytes]:
