@@ -308,15 +308,15 @@ static void open_connection(cert_agent_t *agent, uint64_t now_ms)
 }
 
 /*
- * The cloud has just accepted our certificate, so it is not past notAfter there: a clock that says otherwise is wrong and must not
- * raise the floor.
+ * The cloud has just accepted our certificate, so by its clock that is valid now. A clock of ours that says otherwise is wrong and must
+ * not raise the floor.
  */
 static void note_good_time(cert_agent_t *agent)
 {
     bool is_known;
     int64_t now = time_floor_now(agent->port, agent->time_floor, &is_known);
-    if (is_known && now <= agent->summary.not_after &&
-            time_floor_raise(agent->port, &agent->time_floor, now) != CERT_OK) {
+    int64_t good = is_known && now <= agent->summary.not_after ? now : agent->summary.not_before;
+    if (time_floor_raise(agent->port, &agent->time_floor, good) != CERT_OK) {
         agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
     }
 }
@@ -490,7 +490,10 @@ cert_status_t cert_agent_factory_reset(cert_agent_t *agent)
         }
     }
     cert_commit_record_t empty = { 0 };
-    cert_status_t status = store_write_record(agent->port, &empty);
+    cert_status_t status = time_floor_forget(agent->port);
+    if (status == CERT_OK) {
+        status = store_write_record(agent->port, &empty);
+    }
     if (status == CERT_OK) {
         agent->record = empty;
         agent_log(agent, CERT_LOG_WARN, "factory-reset: the operational identity has been erased");

@@ -74,12 +74,18 @@ void enrollment_repeat(cert_agent_t *agent, uint64_t now_ms)
     }
 }
 
+/* The cloud's time is good as far as the certificate it has just made agrees: an absurd one must not raise the floor for ever. */
+static void note_time(cert_agent_t *agent, int64_t time, const cert_summary_t *summary)
+{
+    if (time >= summary->not_before && time <= summary->not_after &&
+            time_floor_raise(agent->port, &agent->time_floor, time) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
+    }
+}
+
 static cert_status_t stage_answer(cert_agent_t *agent, const message_certificate_t *answer, cert_summary_t *summary,
                                   const char **why)
 {
-    if (time_floor_raise(agent->port, &agent->time_floor, answer->time) != CERT_OK) {
-        agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
-    }
     cert_status_t status = staging_set_chain(agent, answer->certificate, answer->chain, why);
     if (status == CERT_OK) {
         status = staging_check(agent, summary, why);
@@ -92,7 +98,11 @@ static cert_status_t stage_answer(cert_agent_t *agent, const message_certificate
         return status;
     }
     *why = "the certificate could not be stored";
-    return staging_stage(agent, summary);
+    status = staging_stage(agent);
+    if (status == CERT_OK) {
+        note_time(agent, answer->time, summary);
+    }
+    return status;
 }
 
 static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)

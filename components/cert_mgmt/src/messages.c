@@ -18,9 +18,17 @@ static cert_status_t bad(const char **why, const char *text)
     return CERT_ERR_BAD_MESSAGE;
 }
 
+static const char *bad_control_character(uint8_t c, bool in_string)
+{
+    if (c >= 0x20 || (!in_string && (c == '\t' || c == '\n' || c == '\r'))) {
+        return NULL;
+    }
+    return in_string && (c == '\n' || c == '\r') ? "a line break inside a string: write it as \\n" : "a control character";
+}
+
 /*
- * What cJSON lets pass or answers with deep recursion: raw control characters in strings, and nesting without end.
- * Everything else is left to cJSON.
+ * What cJSON lets pass or answers with deep recursion: raw control characters, and nesting without end. Everything else is left to
+ * cJSON.
  */
 static cert_status_t scan(const uint8_t *payload, size_t len, const char **why)
 {
@@ -28,9 +36,9 @@ static cert_status_t scan(const uint8_t *payload, size_t len, const char **why)
     int depth = 0;
     for (size_t i = 0; i < len; i++) {
         uint8_t c = payload[i];
-        if (in_string && c < 0x20) {
-            return bad(why, c == '\n' || c == '\r' ? "a line break inside a string: write it as \\n"
-                       : "a control character inside a string");
+        const char *problem = bad_control_character(c, in_string);
+        if (problem != NULL) {
+            return bad(why, problem);
         }
         if (in_string && c == '\\') {
             i++;

@@ -198,7 +198,7 @@ static void stage(cert_agent_t *agent, const char *rotation_id, bool was_asked_f
     }
     if (status == CERT_OK) {
         why = "the certificate could not be stored";
-        status = staging_stage(agent, &summary);
+        status = staging_stage(agent);
     }
     if (status != CERT_OK) {
         reject(agent, rotation_id, status, why);
@@ -303,8 +303,13 @@ static void handle_issued(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
     if (answer_repeated(agent, answer.request_id)) {
         return;
     }
-    if (on_trial(agent) || staging_load_pending(agent, CERT_ORIGIN_ROTATION, answer.request_id) != CERT_OK) {
+    status = on_trial(agent) ? CERT_ERR_NOT_FOUND : staging_load_pending(agent, CERT_ORIGIN_ROTATION, answer.request_id);
+    if (status == CERT_ERR_NOT_FOUND) {
         reject(agent, answer.request_id, CERT_ERR_STALE, "no request of this device waits for this certificate");
+        return;
+    }
+    if (status != CERT_OK) {
+        reject(agent, answer.request_id, status, "the request's key could not be read");
         return;
     }
     agent_expect_nothing(agent);

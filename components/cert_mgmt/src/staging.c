@@ -125,7 +125,7 @@ cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const 
     return cert_check_candidate(&rules, &agent->candidate, summary, why);
 }
 
-cert_status_t staging_stage(cert_agent_t *agent, const cert_summary_t *summary)
+cert_status_t staging_stage(cert_agent_t *agent)
 {
     cert_slot_t slot = store_free_slot(&agent->record);
     if (slot == CERT_SLOT_NONE) {
@@ -149,9 +149,6 @@ cert_status_t staging_stage(cert_agent_t *agent, const cert_summary_t *summary)
     agent->record = record;
     agent->ambiguous = 0;
     store_wipe_identity(&agent->candidate);
-    if (time_floor_raise(agent->port, &agent->time_floor, summary->not_before) != CERT_OK) {
-        agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
-    }
     return CERT_OK;
 }
 

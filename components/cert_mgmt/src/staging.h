@@ -48,7 +48,7 @@ cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const 
  * @brief Store agent->candidate, which has passed the gate, and put it on trial. Afterwards agent->candidate is wiped.
  * @return CERT_OK, CERT_ERR_BUSY, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL (nothing has changed)
  */
-cert_status_t staging_stage(cert_agent_t *agent, const cert_summary_t *summary);
+cert_status_t staging_stage(cert_agent_t *agent);
 
 /** @brief The trial is proven: it becomes the operational identity and the old slot is freed. CERT_OK or the store's error. */
 cert_status_t staging_promote(cert_agent_t *agent);

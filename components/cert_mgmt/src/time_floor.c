@@ -35,6 +35,11 @@ cert_status_t time_floor_raise(const cert_port_t *port, int64_t *floor, int64_t 
     return stored_value_write(port, FLOOR_KEY, FLOOR_MAGIC, blob, FLOOR_LEN);
 }
 
+cert_status_t time_floor_forget(const cert_port_t *port)
+{
+    return port->kv_erase(port->ctx, FLOOR_KEY);
+}
+
 int64_t time_floor_now(const cert_port_t *port, int64_t floor, bool *is_known)
 {
     int64_t clock = port->wall_clock(port->ctx);

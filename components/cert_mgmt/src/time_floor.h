@@ -7,7 +7,7 @@
  * @brief What time it surely is at least: a floor that only rises and survives restarts.
  *
  * A device may boot in 1970 or with a wrong clock. The floor is the latest of: when the firmware was built, the time of an
- * enrolment answer, the notBefore of accepted certificates, the clock when the cloud last accepted the device. A clock
+ * enrolment answer, the notBefore of a certificate and the clock whenever the cloud has accepted the device with it. A clock
  * that is behind the floor is wrong and is not used.
  */
 #pragma once
@@ -29,6 +29,9 @@ int64_t time_floor_load(const cert_port_t *port, int64_t build_time);
  * @return CERT_OK, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL
  */
 cert_status_t time_floor_raise(const cert_port_t *port, int64_t *floor, int64_t seconds);
+
+/** @brief Forget the stored floor: the way out of one that a wrong clock has raised. CERT_OK, CERT_ERR_STORAGE */
+cert_status_t time_floor_forget(const cert_port_t *port);
 
 /**
  * @brief The time to decide by.

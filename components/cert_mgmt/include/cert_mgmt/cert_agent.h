@@ -153,7 +153,8 @@ void cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *to
 uint32_t cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 
 /**
- * @brief Forget the operational identity and anything on trial; the bootstrap identity stays. Restarts the device.
+ * @brief Forget the operational identity, anything on trial, and the time floor; the bootstrap identity and proven trust anchors stay.
+ * Restarts the device.
  * @return CERT_OK, CERT_ERR_STORAGE
  */
 cert_status_t cert_agent_factory_reset(cert_agent_t *agent);
