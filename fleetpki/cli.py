@@ -92,6 +92,9 @@ def init(
     port: Annotated[int, typer.Option(help="Port for devices.")] = 8883,
     bootstrap_port: Annotated[int, typer.Option(help="Port for devices that enrol.")] = 8884,
     service_port: Annotated[int, typer.Option(help="Port for our services, on 127.0.0.1.")] = 8885,
+    bootstrap_name: Annotated[
+        str, typer.Option(help="Common name of the bootstrap certificate, e.g. the production batch.")
+    ] = "bootstrap-1",
     as_json: Json = False,
 ) -> None:
     """Make a new fleet: authorities, certificates of broker, services and bootstrap, registry.
@@ -108,7 +111,7 @@ def init(
         )
     except ValidationError as error:
         raise FleetError(first_problem(error), "see 'fleetpki init --help'", Exit.REFUSED) from error
-    fleets.create(directory, root_dir, _passphrase(passphrase_file), settings)
+    fleets.create(directory, root_dir, _passphrase(passphrase_file), settings, bootstrap_name)
     layout = Layout(directory.absolute())
     _show(
         as_json,

@@ -23,6 +23,7 @@ from fleetpki.pki.issuer import Issuer
 from fleetpki.registry.database import Sessions, create_registry, open_registry
 
 MIN_PASSPHRASE = 12
+MAX_COMMON_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,25 @@ class Fleet:
         )
 
 
-def create(directory: Path, root_directory: Path, passphrase: bytes, settings: Settings) -> Hierarchy:
+def create(
+    directory: Path,
+    root_directory: Path,
+    passphrase: bytes,
+    settings: Settings,
+    bootstrap_name: str = "bootstrap-1",
+) -> None:
     """Make a new fleet and its root. Both directories appear complete, or not at all."""
     directory, root_directory = directory.absolute(), root_directory.absolute()
     _check_passphrase(passphrase)
+    if not 1 <= len(bootstrap_name) <= MAX_COMMON_NAME:
+        raise FleetError(
+            f"the bootstrap name has {len(bootstrap_name)} characters",
+            f"use 1 to {MAX_COMMON_NAME}",
+            exit_code=2,
+        )
     for path in (directory, root_directory):
         _check_absent(path)
-    hierarchy = make_hierarchy(hosts=settings.hosts, now=utc_now())
+    hierarchy = make_hierarchy(hosts=settings.hosts, now=utc_now(), bootstrap_name=bootstrap_name)
     try:
         _write_both(directory, root_directory, passphrase, hierarchy, settings)
     except (OSError, OperationalError) as error:
@@ -83,7 +96,6 @@ def create(directory: Path, root_directory: Path, passphrase: bytes, settings: S
             "nothing was left behind; check space and permissions, then try again",
             exit_code=4,
         ) from error
-    return hierarchy
 
 
 def _write_both(

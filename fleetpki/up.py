@@ -9,9 +9,8 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from fleetpki import lifecycle
 from fleetpki.broker.configuration import VERDICT_SOCKET
@@ -21,6 +20,7 @@ from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context
 from fleetpki.mqtt.worker import Worker
+from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,13 @@ async def up(fleet: Fleet, announce: Callable[[], None]) -> None:
         _allow_many_connections()
         async with _broker(fleet) as mosquitto:
             worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
-            tasks = [
-                asyncio.create_task(_fail_when_ended(mosquitto)),
-                asyncio.create_task(worker.run()),
-                asyncio.create_task(_housekeeping(fleet.context, fleet.settings.housekeeping_s)),
-                asyncio.create_task(_announce_when_ready(worker, announce, stop)),
-                asyncio.create_task(stop.wait()),
-            ]
-            await _until_first_ends(tasks)
+            await until_first_ends(
+                stop.wait(),
+                _fail_when_ended(mosquitto),
+                worker.run(),
+                _housekeeping(fleet.context, fleet.settings.housekeeping_s),
+                _announce_when_ready(worker, announce, stop),
+            )
 
 
 @contextlib.asynccontextmanager
@@ -85,18 +84,6 @@ async def _housekeeping(context: Context, period_s: float) -> None:
             if collected:
                 log.info("revoked %d certificates that were never used", collected)
         await asyncio.sleep(period_s)
-
-
-async def _until_first_ends(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Wait for the first task to end, cancel the others, pass an error on."""
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 def _stop_signal() -> asyncio.Event:

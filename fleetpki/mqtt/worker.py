@@ -21,6 +21,7 @@ from fleetpki.mqtt.services import SERVICES, Answer, Request, Service, serve
 from fleetpki.registry import outbox
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import OutboxKind, OutboxMessage
+from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +49,10 @@ class Worker:
         while True:
             try:
                 await self._work()
-            except* aiomqtt.MqttError as errors:
+            except aiomqtt.MqttError as error:
                 # A broker that is just starting refuses the first attempts; that is nothing to worry about.
                 level = logging.WARNING if self.ready.is_set() or backoff_s > 1 else logging.DEBUG
-                log.log(level, "no connection to the broker: %s", errors.exceptions[0])
-            _raise_if_cancelled()
+                log.log(level, "no connection to the broker: %s", error)
             backoff_s = _MIN_BACKOFF_S if self.ready.is_set() else min(2 * backoff_s, _MAX_BACKOFF_S)
             self.ready.clear()
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
@@ -62,9 +62,7 @@ class Worker:
             for service in SERVICES:
                 await client.subscribe(topics.shared(service.requests), qos=1)
             self.ready.set()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(client))
-                tasks.create_task(self._dispatch(client))
+            await until_first_ends(self._listen(client), self._dispatch(client))
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -93,13 +91,6 @@ class Worker:
     def _sent(self, message_id: int) -> None:
         with self._ctx.sessions.begin() as session:
             outbox.delete(session, message_id)
-
-
-def _raise_if_cancelled() -> None:
-    """Before Python 3.13 a task group that fails forgets that it was cancelled at the same moment."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _send(client: aiomqtt.Client, answer: Answer) -> None:

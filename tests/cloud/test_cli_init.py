@@ -191,6 +191,24 @@ def test_the_same_port_twice_is_refused(workspace: Path) -> None:
     assert nothing_but_the_passphrase(workspace)
 
 
+def test_the_bootstrap_certificate_can_be_named(workspace: Path) -> None:
+    init(workspace, "--bootstrap-name", "batch-2026-06")
+    subject = openssl(
+        "x509", "-noout", "-subject", "-in", workspace / "fleet" / "bootstrap" / "bootstrap.crt"
+    )
+    assert "batch-2026-06" in subject.stdout
+
+
+@pytest.mark.parametrize(
+    "option", [("--bootstrap-name", ""), ("--bootstrap-name", "x" * 65), ("--host", "a b")]
+)
+def test_an_impossible_name_is_refused(workspace: Path, option: tuple[str, str]) -> None:
+    outcome = init(workspace, *option)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.stderr
+    assert nothing_but_the_passphrase(workspace)
+
+
 def test_the_result_for_machines(workspace: Path) -> None:
     assert init(workspace, "--json").data == {
         "directory": str(workspace / "fleet"),

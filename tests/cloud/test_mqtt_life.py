@@ -15,9 +15,11 @@ from tests.cloud.broker_fixtures import (
     NOT_AUTHORISED,
     PATIENCE_S,
     Device,
+    Identity,
     RunningFleet,
     await_,
     live,
+    make_fleet,
     ready_line,
     run_cli,
     start_up,
@@ -224,6 +226,15 @@ def test_a_device_may_enrol_again_only_when_allowed(live: RunningFleet) -> None:
     reborn.enroll()
 
 
+def test_the_services_come_back_when_their_connection_ends(live: RunningFleet) -> None:
+    services = live.layout.services
+    service = Identity(services / "service.crt", services / "service.key")
+    with live.operator_peer("life-operator") as operator:
+        operator.publish(topics.DISCONNECT, {"certificate_id": service.certificate_id})
+        await_(lambda: operator.publish("bootstrap/nobody/enroll", b"{}").value == 0)
+    live.enrolled("life-after")
+
+
 def test_the_private_key_of_a_push_is_in_no_file(live: RunningFleet) -> None:
     device = live.enrolled("life-secret")
     with device.connect() as peer:
@@ -236,9 +247,6 @@ def test_the_private_key_of_a_push_is_in_no_file(live: RunningFleet) -> None:
 
 
 def test_the_fleet_survives_that_up_is_killed(live: RunningFleet, tmp_path: Path) -> None:
-    """Kill one of its own, not the shared one: Mosquitto goes with it, and the next one starts."""
-    from tests.cloud.broker_fixtures import make_fleet
-
     layout = make_fleet(tmp_path)
     with start_up(layout) as first:
         assert ready_line(first).startswith("fleetpki: ready")
