@@ -30,6 +30,7 @@ from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
 from fleetpki.pki.identifiers import key_digest
 from fleetpki.pki.keys import KeyType
 from fleetpki.registry import queries
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
     PENDING_CERTIFICATE,
@@ -91,7 +92,8 @@ def push_rotation(ctx: Context, device_id: str, *, key: KeyRequest) -> tuple[Rot
         certificate_id=certificate.signed_id,
         private_key_pem=keys.private_key_pem(private_key).decode("ascii"),
     )
-    return rotation, credential
+    with reading(ctx.sessions) as session:
+        return session.get_one(Rotation, (device_id, rotation.rotation_id)), credential
 
 
 def issue_for(ctx: Context, device_id: str, csr_pem: str) -> Certificate:

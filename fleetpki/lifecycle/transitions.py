@@ -81,7 +81,6 @@ def activate(tx: Transaction, device: Device, certificate: Certificate) -> None:
         supersede(tx, former)
     certificate.state = CertificateState.ACTIVE
     certificate.activated_at = tx.now
-    device.reenroll_until = None
     tx.audit("certificate.activated", device.device_id, certificate_id=certificate.certificate_id)
     tx.session.flush()
 
@@ -89,6 +88,7 @@ def activate(tx: Transaction, device: Device, certificate: Certificate) -> None:
 def activate_enrolled(tx: Transaction, device: Device, certificate: Certificate) -> None:
     """Activate an enrolled certificate: a message over its connection shows that the device holds it."""
     if certificate.state == CertificateState.ISSUED and queries.rotation_to(tx.session, certificate) is None:
+        device.reenroll_until = None
         activate(tx, device, certificate)
 
 

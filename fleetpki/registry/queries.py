@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleetpki.registry.models import (
@@ -69,13 +69,12 @@ def rotations(session: Session, device_id: str) -> Sequence[Rotation]:
 
 
 def rotation(session: Session, device_id: str, rotation_id: str) -> Rotation | None:
-    """A device's rotation by its id, or by the id of its new certificate."""
+    """A device's rotation by its id or, failing that, by the id of its new certificate."""
+    by_id = session.get(Rotation, (device_id, rotation_id))
+    if by_id is not None:
+        return by_id
     by_certificate = Rotation.new.has(Certificate.certificate_id == rotation_id)
-    return session.scalar(
-        select(Rotation).where(
-            Rotation.device_id == device_id, or_(Rotation.rotation_id == rotation_id, by_certificate)
-        )
-    )
+    return session.scalar(select(Rotation).where(Rotation.device_id == device_id, by_certificate))
 
 
 def open_rotation(session: Session, device_id: str) -> Rotation | None:

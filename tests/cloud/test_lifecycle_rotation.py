@@ -347,7 +347,9 @@ class TestPushed:
         certificate = x509.load_pem_x509_certificate(pushed.certificate_pem.encode())
         key = serialization.load_pem_private_key(pushed.private_key_pem.encode(), password=None)
         assert certificate.public_key() == key.public_key()
+        assert rotation.state == RotationState.ISSUED
         assert rotation.new is not None
+        assert rotation.new.pem == pushed.certificate_pem
         assert fleet.delivered() == []
         assert "PRIVATE" not in repr(pushed)
         with fleet.ctx.sessions() as session:
