@@ -195,6 +195,9 @@ static void disconnect_fake(void *ctx)
 static void subscribe(void *ctx, const char *topic)
 {
     fake_port_t *fake = ctx;
+    if (fake_port_is_subscribed(fake, topic)) {
+        return;
+    }
     assert_true(fake->subscribed_count < FAKE_SUBSCRIBED_MAX);
     snprintf(fake->subscribed[fake->subscribed_count++], CERT_TOPIC_MAX, "%s", topic);
 }
