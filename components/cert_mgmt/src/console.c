@@ -42,10 +42,14 @@ static void run_status(const cert_console_t *console, int count, char **words)
     console->print(console->ctx, line);
 }
 
-/* A request for a key made here and forgotten again: shows that this chip can make them, without touching the identity in use. */
-static cert_status_t make_csr(const cert_console_t *console, cert_key_type_t type, char *csr)
+/*
+ * A request for a key made here and forgotten again: shows that this chip can make them, without touching the identity in use. Key and
+ * request take the agent's scratch memory, which is free between its calls.
+ */
+static cert_status_t make_csr(const cert_console_t *console, cert_key_type_t type)
 {
-    uint8_t ref[CERT_KEY_MAX];
+    cert_agent_t *agent = console->agent;
+    uint8_t *ref = agent->candidate.key;
     size_t ref_len = 0;
     mbedtls_pk_context key;
     mbedtls_pk_init(&key);
@@ -54,10 +58,10 @@ static cert_status_t make_csr(const cert_console_t *console, cert_key_type_t typ
         status = key_backend_software.load(ref, ref_len, &key);
     }
     if (status == CERT_OK) {
-        status = csr_write_pem(&key, console->settings->id, csr, CERT_CSR_PEM_MAX);
+        status = csr_write_pem(&key, console->settings->id, agent->out, sizeof(agent->out));
     }
     mbedtls_pk_free(&key);
-    mbedtls_platform_zeroize(ref, sizeof(ref));
+    mbedtls_platform_zeroize(ref, CERT_KEY_MAX);
     return status;
 }
 
@@ -70,12 +74,12 @@ static void run_csr(const cert_console_t *console, int count, char **words)
         say(console, "error: csr makes ec or rsa keys, not '%s'", words[1]);
         return;
     }
-    char csr[CERT_CSR_PEM_MAX];
-    cert_status_t status = make_csr(console, type, csr);
+    cert_status_t status = make_csr(console, type);
     if (status != CERT_OK) {
         say(console, "error: no request could be made: %s", cert_status_code(status));
         return;
     }
+    char *csr = console->agent->out;
     csr[strlen(csr) - 1] = '\0'; /* print() ends the last line */
     console->print(console->ctx, csr);
 }

@@ -40,14 +40,13 @@ static void give_up(cert_agent_t *agent, cert_status_t code, const char *message
 
 static void publish_request(cert_agent_t *agent, uint64_t now_ms)
 {
-    char csr[CERT_CSR_PEM_MAX];
     cert_status_t status = load_or_make_request(agent);
     if (status == CERT_OK) {
-        status = staging_write_csr(agent, csr);
+        status = staging_write_csr(agent);
     }
     if (status == CERT_OK) {
-        status = message_write_enroll(agent->out, sizeof(agent->out), agent->candidate.request_id, csr, agent->config->hardware,
-                                      agent->config->firmware);
+        status = message_write_enroll(agent->out, sizeof(agent->out), agent->candidate.request_id, agent->out,
+                                      agent->config->hardware, agent->config->firmware);
     }
     if (status != CERT_OK) {
         give_up(agent, status, "no request could be made", 0, now_ms);

@@ -97,7 +97,8 @@ cert_status_t message_read_trust(const cJSON *tree, message_trust_t *out, const 
 const char *message_rotation_id(const cJSON *tree);
 
 /*
- * Each writes one message as NUL-terminated JSON: CERT_OK, CERT_ERR_TOO_LARGE, CERT_ERR_INTERNAL (out of memory).
+ * Each writes one message as NUL-terminated JSON: CERT_OK, CERT_ERR_TOO_LARGE, CERT_ERR_INTERNAL (out of memory). The texts may lie in
+ * `out`: they are copied first.
  */
 cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem, const char *hardware,
                                    const char *firmware);

@@ -108,12 +108,11 @@ void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
 
 static void publish_request(cert_agent_t *agent)
 {
-    char csr[CERT_CSR_PEM_MAX];
     const char *id = agent->candidate.request_id;
     bool is_renewal = strncmp(id, RENEWAL_PREFIX, sizeof(RENEWAL_PREFIX) - 1) == 0;
-    cert_status_t status = staging_write_csr(agent, csr);
+    cert_status_t status = staging_write_csr(agent);
     if (status == CERT_OK) {
-        status = message_write_csr(agent->out, sizeof(agent->out), id, csr, is_renewal);
+        status = message_write_csr(agent->out, sizeof(agent->out), id, agent->out, is_renewal);
     }
     if (status == CERT_OK) {
         agent_publish(agent, "devices", "certs/csr");

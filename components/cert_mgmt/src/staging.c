@@ -83,7 +83,7 @@ void staging_drop_pending(cert_agent_t *agent)
     }
 }
 
-cert_status_t staging_write_csr(cert_agent_t *agent, char *csr_pem)
+cert_status_t staging_write_csr(cert_agent_t *agent)
 {
     const key_backend_t *backend = key_backend_find(agent->candidate.key_kind);
     if (backend == NULL) {
@@ -93,7 +93,7 @@ cert_status_t staging_write_csr(cert_agent_t *agent, char *csr_pem)
     mbedtls_pk_init(&key);
     cert_status_t status = backend->load(agent->candidate.key, agent->candidate.key_len, &key);
     if (status == CERT_OK) {
-        status = csr_write_pem(&key, agent->config->device_id, csr_pem, CERT_CSR_PEM_MAX);
+        status = csr_write_pem(&key, agent->config->device_id, agent->out, sizeof(agent->out));
     }
     mbedtls_pk_free(&key);
     return status;

@@ -30,8 +30,11 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
 /** @brief Forget the pending identity. */
 void staging_drop_pending(cert_agent_t *agent);
 
-/** @brief Write the request of the pending identity in agent->candidate as PEM. CERT_CSR_PEM_MAX bytes of room. */
-cert_status_t staging_write_csr(cert_agent_t *agent, char *csr_pem);
+/**
+ * @brief Write the request of the pending identity in agent->candidate as PEM to agent->out, from where the message writers may take it:
+ * they copy what goes into a message before they write it.
+ */
+cert_status_t staging_write_csr(cert_agent_t *agent);
 
 /**
  * @brief Put leaf and issuing CAs into agent->candidate's chain.
