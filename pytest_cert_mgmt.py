@@ -31,16 +31,11 @@ def expect_id(dut: Dut, pattern: str) -> str:
     return found.decode()
 
 
-def active(outside: Outside, device_id: str) -> str | None:
-    certificate = outside.cloud.active_certificate(device_id)
-    return certificate.certificate_id if certificate else None
-
-
 @pytest.fixture
 def online(device: Dut, outside: Outside, device_id: str) -> tuple[Dut, str]:
     """A device that has enrolled and is online, and its certificate, which the cloud has activated."""
     identity = expect_id(device, ONLINE)
-    outside.do(outside.world.until("activated", lambda: active(outside, device_id) == identity))
+    outside.do(outside.world.until("activated", lambda: outside.world.active(device_id) == identity))
     return device, identity
 
 
@@ -65,7 +60,7 @@ def test_enrols_with_the_bootstrap_identity_and_comes_online_with_its_own(
     device.expect_exact("connecting: identity=bootstrap")
     issued = expect_id(device, f"enroll: accepted {CERTIFICATE}")
     assert expect_id(device, ONLINE) == issued
-    outside.do(outside.world.until("activated", lambda: active(outside, device_id) == issued))
+    outside.do(outside.world.until("activated", lambda: outside.world.active(device_id) == issued))
 
 
 def test_is_the_same_after_a_restart_and_after_a_power_cut(
@@ -83,7 +78,7 @@ def test_rotates_by_csr(online: tuple[Dut, str], outside: Outside, device_id: st
     dut, old = online
     rotation = outside.do(outside.cloud.json("rotate", device_id))
     new = expect_id(dut, f"rotation: committed id={rotation['rotation_id']} {CERTIFICATE}")
-    assert new == active(outside, device_id) != old
+    assert new == outside.world.active(device_id) != old
 
 
 def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:
@@ -92,7 +87,7 @@ def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outs
     push(outside, device_id, certificate, key)
     new = certificate_id(certificate.read_bytes())
     assert expect_id(dut, f"rotation: committed id={new} {CERTIFICATE}") == new
-    outside.do(outside.world.until("committed", lambda: active(outside, device_id) == new))
+    outside.do(outside.world.until("committed", lambda: outside.world.active(device_id) == new))
 
 
 def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
@@ -107,7 +102,7 @@ def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
         dut.expect_exact(f"rotation: rejected code={code}", not_matching="disconnected:")
     dut.write("status")
     status = f"status: id={device_id} phase=online identity=operational .*{CERTIFICATE}"
-    assert expect_id(dut, status) == identity == active(outside, device_id)
+    assert expect_id(dut, status) == identity == outside.world.active(device_id)
 
 
 def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(
@@ -122,7 +117,7 @@ def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(
     for _ in range(3):
         dut.expect_exact("disconnected: identity=trial why=refused")
     dut.expect_exact(f"rotation: rolled_back id={new}")
-    assert expect_id(dut, BACK_ONLINE) == old == active(outside, device_id)
+    assert expect_id(dut, BACK_ONLINE) == old == outside.world.active(device_id)
 
 
 def test_finishes_a_rotation_after_a_power_cut(
@@ -134,9 +129,9 @@ def test_finishes_a_rotation_after_a_power_cut(
     dut = cut_power(dut)
     dut.expect(re.compile(rb"connected: identity=(operational|trial)"))
     outside.do(outside.world.until("over", lambda: not outside.cloud.rotation_is_open(device_id)))
-    assert active(outside, device_id) not in (None, old)
+    assert outside.world.active(device_id) not in (None, old)
     dut.write("restart")
-    assert expect_id(dut, ONLINE) == active(outside, device_id)
+    assert expect_id(dut, ONLINE) == outside.world.active(device_id)
 
 
 def test_backs_off_when_revoked(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:

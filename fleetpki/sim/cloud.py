@@ -19,7 +19,7 @@ from fleetpki.lifecycle import KeyRequest
 from fleetpki.mqtt.bus import Bus
 from fleetpki.registry import queries
 from fleetpki.registry.database import Sessions, open_registry, reading
-from fleetpki.registry.models import OPEN_ROTATION, Certificate
+from fleetpki.registry.models import OPEN_ROTATION, Certificate, Rotation
 from fleetpki.sim.commands import Result, Runner, SimError
 
 PROGRAM = Path(sys.executable).with_name("fleetpki")
@@ -62,15 +62,15 @@ class Cloud:
         if result.code != 0:
             raise SimError(str(result))
 
-    async def up(self) -> None:
-        """Start broker and services on free ports and wait until they are ready."""
-        for attempt in range(PORT_ATTEMPTS):
-            self._choose_ports()
+    async def up(self, *, choose_ports: bool = True) -> None:
+        """Start broker and services and wait until they are ready; on free ports, or on those set."""
+        for _ in range(PORT_ATTEMPTS):
+            if choose_ports:
+                self.choose_ports()
             if await self._start():
                 return
-            if "cannot listen" not in self._log_text():  # somebody took a port since we looked: look again
-                break
-            await asyncio.sleep(attempt * POLL_S)
+            if not choose_ports or "cannot listen" not in self._log_text():
+                break  # otherwise somebody took a port since we looked: look again
         raise SimError(
             f"`fleetpki up` did not start; its log {self.log} ends with\n  {self._log_text()[-800:]}"
         )
@@ -148,10 +148,14 @@ class Cloud:
         with reading(self._registry()) as session:
             return queries.active_certificate(session, device_id)
 
+    def rotations(self, device_id: str) -> list[Rotation]:
+        """The registry's rotations of a device, oldest first."""
+        with reading(self._registry()) as session:
+            return list(queries.rotations(session, device_id))
+
     def rotation_is_open(self, device_id: str) -> bool:
         """Whether the registry says that a rotation of the device is under way."""
-        with reading(self._registry()) as session:
-            return any(rotation.state in OPEN_ROTATION for rotation in queries.rotations(session, device_id))
+        return any(rotation.state in OPEN_ROTATION for rotation in self.rotations(device_id))
 
     def broker_log(self) -> list[str]:
         """What Mosquitto and the plugin wrote down."""
@@ -165,7 +169,8 @@ class Cloud:
     def _bus(self, port: int, certificate: Path, key: Path) -> Bus:
         return Bus(HOST, port, self.layout.ca / "root.crt", certificate, key)
 
-    def _choose_ports(self) -> None:
+    def choose_ports(self) -> None:
+        """Set the ports to some that are free."""
         names = ("port", "bootstrap_port", "service_port")
         settings = self.settings.model_copy(update=dict(zip(names, free_ports(len(names)), strict=True)))
         self.layout.settings.write_text(settings.to_toml())

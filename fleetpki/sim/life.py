@@ -147,7 +147,9 @@ class Life:
         world, device_id = self.world, agent.device_id
         [slot] = read_slots(agent.home)
         await self.witness.status(0, device_id, state="connected", sender=slot.certificate_id)
-        await world.until("the registry has activated it", lambda: self._active(agent) == slot.certificate_id)
+        await world.until(
+            "the registry has activated it", lambda: self.world.active(agent.device_id) == slot.certificate_id
+        )
         for name in ("bootstrap.crt", "bootstrap.key", "trust_anchors.pem"):
             same = (agent.factory / name).read_bytes() == (self.cloud.layout.bootstrap / name).read_bytes()
             world.check(f"{name} is what it was", same)
@@ -158,7 +160,7 @@ class Life:
         """Nobody reads or writes what is not theirs."""
         world, neighbour = self.world, self.bystander
         await neighbour.stop()  # its identity is used by somebody else now, under its name
-        stolen = self._steal(neighbour, self._active(neighbour))
+        stolen = self._steal(neighbour, self.world.active(neighbour.device_id))
         bootstrap = self.cloud.bootstrap_bus()
         probe = world.probe
         own = await probe.may_subscribe(bootstrap, STRANGER, f"bootstrap/{STRANGER}/enroll/#")
@@ -204,11 +206,11 @@ class Life:
         await for_each(self.tested, self._rotate)
 
     async def _rotate(self, agent: Agent) -> None:
-        world, device_id, old = self.world, agent.device_id, self._active(agent)
+        world, device_id, old = self.world, agent.device_id, self.world.active(agent.device_id)
         stolen = self._steal(agent, old)
         mark = self.witness.mark()
         rotation = await self.cloud.json("rotate", device_id)
-        new = self._active(agent)
+        new = self.world.active(agent.device_id)
         world.check("the registry works with a new certificate", new not in (None, old))
         await self.witness.status(mark, device_id, state="connected", sender=new)
         commit = self.witness.since(mark, f"devices/{device_id}/certs/commit")
@@ -239,7 +241,8 @@ class Life:
         await self.witness.status(mark, device_id, state="connected", sender=new)
         await self.witness.status(mark, device_id, state="committed", sender=new)
         await self.world.until(
-            "the registry works with the pushed certificate", lambda: self._active(agent) == new
+            "the registry works with the pushed certificate",
+            lambda: self.world.active(agent.device_id) == new,
         )
 
     async def _issue(self, agent: Agent, name: str) -> tuple[Path, Path]:
@@ -259,7 +262,7 @@ class Life:
         await for_each(self.tested, lambda agent: self._bad_pushes(agent, issuing))
 
     async def _bad_pushes(self, agent: Agent, issuing: Forger) -> None:
-        world, device_id, identity = self.world, agent.device_id, self._active(agent)
+        world, device_id, identity = self.world, agent.device_id, self.world.active(agent.device_id)
         link = self._connection(agent)
         mark = self.witness.mark()
         for name, (payload, code) in bad_pushes(device_id, issuing).items():
@@ -271,7 +274,9 @@ class Life:
             world.check(f"{name} is rejected as {code}", status.fields["code"] == code, status.fields)
         again = [m for m in self.witness.statuses(mark, device_id) if m.fields["state"] != "rejected"]
         world.check("the device reported nothing but rejections", not again, [m.fields for m in again])
-        world.check("the registry works with the same certificate", self._active(agent) == identity)
+        world.check(
+            "the registry works with the same certificate", self.world.active(agent.device_id) == identity
+        )
         world.check(
             "the device has the same identity",
             find_slot(agent.home, identity or "").certificate_id == identity,
@@ -285,7 +290,7 @@ class Life:
         await for_each(self.tested, self._roll_back)
 
     async def _roll_back(self, agent: Agent) -> None:
-        world, device_id, old = self.world, agent.device_id, self._active(agent)
+        world, device_id, old = self.world, agent.device_id, self.world.active(agent.device_id)
         certificate, key = await self._issue(agent, f"{device_id}-refused")
         new = certificate_id(certificate.read_bytes())
         message = await world.rotate_message(device_id, certificate, key)
@@ -301,7 +306,7 @@ class Life:
         ]
         world.check("the broker refused it three times", len(refusals) == TRIAL_REFUSALS, refusals)
         await self.witness.status(mark, device_id, state="connected", sender=old)
-        world.check("the registry works with the old certificate", self._active(agent) == old)
+        world.check("the registry works with the old certificate", self.world.active(agent.device_id) == old)
 
     # 9 ------------------------------------------------------------------------------------------------------
 
@@ -345,7 +350,7 @@ class Life:
 
     async def _revoke(self, agent: Agent) -> None:
         world, device_id = self.world, agent.device_id
-        stolen = self._steal(agent, self._active(agent))
+        stolen = self._steal(agent, self.world.active(agent.device_id))
         [link] = self._connection(agent)
         await self.cloud.json("revoke", device_id, "--reason", "stolen")
         await world.until(
@@ -363,13 +368,9 @@ class Life:
             made,
         )
         world.check("it got nowhere", not self.witness.statuses(mark, device_id))
-        world.check("nor did it get another certificate", self._active(agent) is None)
+        world.check("nor did it get another certificate", self.world.active(agent.device_id) is None)
 
     # What the steps share -----------------------------------------------------------------------------------
-
-    def _active(self, agent: Agent) -> str | None:
-        certificate = self.cloud.active_certificate(agent.device_id)
-        return certificate.certificate_id if certificate else None
 
     def _connection(self, agent: Agent) -> set[str]:
         return connections(agent.pid, self.cloud.settings.port)

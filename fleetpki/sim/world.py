@@ -45,6 +45,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         """Start with nothing running."""
+        self._cleanup.push_async_callback(self.cloud.down)
         return self
 
     async def __aexit__(
@@ -54,10 +55,9 @@ class World:
         await asyncio.gather(*(agent.stop() for agent in self._agents))
         await self._cleanup.aclose()
 
-    async def cloud_up(self) -> None:
+    async def cloud_up(self, *, choose_ports: bool = True) -> None:
         """Start the cloud and listen to it."""
-        self._cleanup.push_async_callback(self.cloud.down)
-        await self.cloud.up()
+        await self.cloud.up(choose_ports=choose_ports)
         await self._cleanup.enter_async_context(self.witness.listening(self.cloud.service_bus("operator")))
 
     def new_agent(self, device_id: str) -> Agent:
@@ -67,6 +67,18 @@ class World:
         agent = Agent(device_id, factory.with_name("state"), factory, self.transcript)
         self._agents.append(agent)
         return agent
+
+    def clone(self, agent: Agent, home: Path) -> Agent:
+        """Another device with a copy of a device's state."""
+        shutil.copytree(agent.home, home)
+        clone = Agent(agent.device_id, home, agent.factory, self.transcript)
+        self._agents.append(clone)
+        return clone
+
+    def active(self, device_id: str) -> str | None:
+        """The id of the certificate the registry says a device works with."""
+        certificate = self.cloud.active_certificate(device_id)
+        return certificate.certificate_id if certificate else None
 
     async def switch_on(self, agent: Agent) -> None:
         """Start a new device and tell it which fleet it belongs to."""
