@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python lint format clean
+.PHONY: help setup build demo test test-c test-python size lint format clean
 
 DEVICES ?= 1
 ARGS ?=
@@ -41,6 +41,11 @@ test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 
 test-python: build # Cloud units, system tests, and the device's life through pytest-embedded
 	@$(PYTHON) -m pytest -q -n auto $(ARGS)
+
+size: setup ## How small the device core is: code for RV32, worst stack, peak heap
+	@scripts/setup.sh gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
+	$(NINJA) host build/size -DBUILD_TESTING=ON
+	@$(PYTHON) tests/size/core_size.py build/size/size/core_heap
 
 lint: setup ## Check style and types
 	@$(PYTHON) -m ruff check .

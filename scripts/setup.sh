@@ -4,6 +4,7 @@
 #
 # Makes this machine ready to build and test: distribution packages, Python environment.
 # Changes nothing when nothing is missing. Run by `make setup`, and by every target that needs it.
+# Usage: scripts/setup.sh [PACKAGE...]    packages that only one target needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,7 @@ packages=(
     libmosquitto-dev libmbedtls-dev libcjson-dev libssl-dev libcmocka-dev
     mosquitto mosquitto-dev mosquitto-clients
     openssl python3 python3-venv
+    "$@"
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }
