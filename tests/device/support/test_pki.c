@@ -176,6 +176,9 @@ char *pki_issue(const test_authority_t *issuer, EVP_PKEY *subject_key, const tes
     if (!leaf->no_extended_key_usage) {
         add_extension(certificate, issuer->certificate, NID_ext_key_usage, leaf->client_auth ? "clientAuth" : "serverAuth");
     }
+    if (leaf->alternative_names != NULL) {
+        add_extension(certificate, issuer->certificate, NID_subject_alt_name, leaf->alternative_names);
+    }
     sign(certificate, issuer->certificate, issuer->key);
     char *pem = certificate_pem(certificate);
     X509_free(certificate);

@@ -50,6 +50,7 @@ typedef struct {
     int64_t not_after;
     bool client_auth;               /* extended key usage clientAuth; else serverAuth */
     bool no_extended_key_usage;
+    const char *alternative_names;  /* as in openssl.cnf, e.g. "DNS:localhost"; NULL: none */
 } test_leaf_t;
 
 /** @brief Make the hierarchy. */
