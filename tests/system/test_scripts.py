@@ -98,7 +98,7 @@ def no_chain(files: Files) -> None:
 
 def passphrase(files: Files) -> None:
     key = files.directory / "key"
-    command = ["openssl", "pkey", "-in", key, "-aes128", "-passout", "pass:secret"]
+    command = ["openssl", "pkey", "-in", str(key), "-aes128", "-passout", "pass:secret"]
     key.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
