@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""The cloud half: certificate authority, device registry, enrolment, rotation and revocation for IoT fleets."""
+"""The cloud half: certificate authority, registry, enrolment, rotation and revocation for IoT fleets."""
