@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 the operation failed; 2 wrong usage or input, or refused; 
 was up; 4 the environment is to blame (a program is missing, a port is taken, a disk is full).
 """
 
-import asyncio
 import json
 import logging
 import stat
@@ -143,7 +142,7 @@ def up(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
         )
         _show(as_json, {"ready": True, **data}, text)
 
-    asyncio.run(run_fleet(fleet, announce))
+    run_fleet(fleet, announce)
 
 
 @app.command()

@@ -9,59 +9,62 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from fleetpki import lifecycle
 from fleetpki.broker.configuration import VERDICT_SOCKET
 from fleetpki.broker.process import Mosquitto
-from fleetpki.broker.verdicts import VerdictServer
+from fleetpki.broker.verdicts import Judge, VerdictProcess
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import Context
+from fleetpki.lifecycle import Context, Verdict
 from fleetpki.mqtt.worker import Worker
 from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
 
 
-async def up(fleet: Fleet, announce: Callable[[], None]) -> None:
+def up(fleet: Fleet, announce: Callable[[], None]) -> None:
     """Run the fleet until SIGINT or SIGTERM; ``announce`` is called once when everything is ready.
 
     FleetError when a part cannot start, or ends by itself.
     """
-    stop = _stop_signal()
-    with _only_instance(fleet.layout.run / "up.lock"):
-        _allow_many_connections()
-        async with _broker(fleet) as mosquitto:
-            worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
-            await until_first_ends(
-                stop.wait(),
-                _fail_when_ended(mosquitto),
-                worker.run(),
-                _housekeeping(fleet.context, fleet.settings.housekeeping_s),
-                _announce_when_ready(worker, announce, stop),
-            )
-
-
-@contextlib.asynccontextmanager
-async def _broker(fleet: Fleet) -> AsyncIterator[Mosquitto]:
-    """A running Mosquitto, and before it the verdicts it asks for with its first connection."""
-    context = fleet.context
-    verdicts = VerdictServer(
-        fleet.layout.run / VERDICT_SOCKET,
-        lambda certificate_id, client_id: lifecycle.verdict(
-            context, certificate_id=certificate_id, client_id=client_id
-        ),
-    )
     mosquitto = Mosquitto(fleet.layout, fleet.settings)
+    with _only_instance(fleet.layout.run / "up.lock"):
+        mosquitto.check()
+        _allow_many_connections()
+        with VerdictProcess(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts:
+            asyncio.run(_run(fleet, verdicts, mosquitto, announce))
+
+
+async def _run(
+    fleet: Fleet, verdicts: VerdictProcess, mosquitto: Mosquitto, announce: Callable[[], None]
+) -> None:
+    stop = _stop_signal()
+    worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
+    await mosquitto.start()
     try:
-        await verdicts.start()
-        await mosquitto.start()
-        yield mosquitto
+        await until_first_ends(
+            stop.wait(),
+            _raise(mosquitto.ended()),
+            _raise(verdicts.ended()),
+            worker.run(),
+            _housekeeping(fleet.context, fleet.settings.housekeeping_s),
+            _announce_when_ready(worker, announce, stop),
+        )
     finally:
         await mosquitto.stop()
-        await verdicts.stop()
+
+
+def _judge(fleet: Fleet) -> Judge:
+    context = fleet.context
+
+    def judge(certificate_id: str, client_id: str) -> Verdict:
+        return lifecycle.verdict(context, certificate_id=certificate_id, client_id=client_id)
+
+    return judge
 
 
 async def _announce_when_ready(worker: Worker, announce: Callable[[], None], stop: asyncio.Event) -> None:
@@ -70,8 +73,8 @@ async def _announce_when_ready(worker: Worker, announce: Callable[[], None], sto
     await stop.wait()
 
 
-async def _fail_when_ended(mosquitto: Mosquitto) -> None:
-    raise await mosquitto.ended()
+async def _raise(ending: Coroutine[Any, Any, FleetError]) -> None:
+    raise await ending
 
 
 async def _housekeeping(context: Context, period_s: float) -> None:
@@ -95,11 +98,14 @@ def _stop_signal() -> asyncio.Event:
 
 @contextlib.contextmanager
 def _only_instance(path: Path) -> Iterator[None]:
-    """Hold a lock that a second ``up`` of the fleet runs into; the kernel drops it should we be killed."""
+    """Hold a lock that a second ``up`` of the fleet runs into; the kernel drops it should we be killed.
+
+    A record lock, because that one is ours alone: child processes do not inherit it.
+    """
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FleetError("this fleet is up already", "stop the other 'fleetpki up' first", 4) from None
         yield

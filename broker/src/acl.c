@@ -64,3 +64,21 @@ bool acl_allows(role_t role, const char *client_id, int access, const char *topi
     }
     return false;
 }
+
+bool acl_rotate_target(const char *topic, char device_id[CLIENT_ID_MAX_LEN + 1])
+{
+    static const char PREFIX[] = "devices/";
+    static const char SUFFIX[] = "/certs/rotate";
+
+    if (strncmp(topic, PREFIX, strlen(PREFIX)) != 0) {
+        return false;
+    }
+    const char *id = topic + strlen(PREFIX);
+    size_t len = strcspn(id, "/");
+    if (len > CLIENT_ID_MAX_LEN || strcmp(id + len, SUFFIX) != 0) {
+        return false;
+    }
+    memcpy(device_id, id, len);
+    device_id[len] = '\0';
+    return true;
+}

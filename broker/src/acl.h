@@ -21,3 +21,10 @@
  * @return true when a rule allows it; what no rule mentions is denied
  */
 bool acl_allows(role_t role, const char *client_id, int access, const char *topic);
+
+/**
+ * @brief The device a topic commands to rotate: such a command may carry a private key.
+ *
+ * @return true when the topic is devices/<id>/certs/rotate; the id is written to @p device_id
+ */
+bool acl_rotate_target(const char *topic, char device_id[CLIENT_ID_MAX_LEN + 1]);

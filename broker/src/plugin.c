@@ -115,6 +115,20 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
     }
 }
 
+/* A command that may carry a private key goes to a device that is connected, or nowhere: whoever else listens. The
+ * sender learns it from the acknowledgement, "not authorised". */
+static bool is_command_to_absent_device(const plugin_t *plugin, const struct mosquitto_evt_acl_check *check)
+{
+    char device_id[CLIENT_ID_MAX_LEN + 1];
+
+    if (check->access != MOSQ_ACL_WRITE || !acl_rotate_target(check->topic, device_id) ||
+        sessions_role_of(&plugin->sessions, device_id) == ROLE_DEVICE) {
+        return false;
+    }
+    mosquitto_log_printf(MOSQ_LOG_NOTICE, LOG_PREFIX "dropped a rotate command: device %s is offline", device_id);
+    return true;
+}
+
 static bool may_access(const plugin_t *plugin, const struct mosquitto_evt_acl_check *check)
 {
     const char *client_id = mosquitto_client_id(check->client);
@@ -134,7 +148,8 @@ static bool may_access(const plugin_t *plugin, const struct mosquitto_evt_acl_ch
         (check->access != MOSQ_ACL_WRITE || stamp_applies_to(check->topic))) {
         return false;
     }
-    return acl_allows(identity.role, client_id, check->access, check->topic);
+    return acl_allows(identity.role, client_id, check->access, check->topic) &&
+           !is_command_to_absent_device(plugin, check);
 }
 
 static int on_acl_check(int event, void *event_data, void *userdata)

@@ -70,10 +70,16 @@ bool sessions_is_holder(const sessions_t *sessions, const char *client_id, const
     return session != NULL && session->client == client;
 }
 
-bool sessions_may_take(const sessions_t *sessions, const char *client_id, role_t role)
+role_t sessions_role_of(const sessions_t *sessions, const char *client_id)
 {
     const session_t *session = find(sessions, client_id);
-    return session == NULL || session->role == ROLE_BOOTSTRAP || session->role == role;
+    return session != NULL ? session->role : ROLE_NONE;
+}
+
+bool sessions_may_take(const sessions_t *sessions, const char *client_id, role_t role)
+{
+    role_t held_as = sessions_role_of(sessions, client_id);
+    return held_as == ROLE_NONE || held_as == ROLE_BOOTSTRAP || held_as == role;
 }
 
 void sessions_clear(sessions_t *sessions)

@@ -37,5 +37,8 @@ bool sessions_is_holder(const sessions_t *sessions, const char *client_id, const
  */
 bool sessions_may_take(const sessions_t *sessions, const char *client_id, role_t role);
 
+/** @brief The role in which a client id is held; ROLE_NONE when nobody holds it. */
+role_t sessions_role_of(const sessions_t *sessions, const char *client_id);
+
 /** @brief Forgets everything. */
 void sessions_clear(sessions_t *sessions);

@@ -40,10 +40,11 @@ static size_t set_index(const char *certificate_id)
     return strtoul(head, NULL, 16) % SET_COUNT;
 }
 
+/* Services choose a client id for each connection: what was allowed under one is allowed under all. */
 static bool is_for(const entry_t *entry, const char *certificate_id, const char *client_id)
 {
     return entry->role != ROLE_NONE && strcmp(entry->certificate_id, certificate_id) == 0 &&
-           strcmp(entry->client_id, client_id) == 0;
+           (entry->role == ROLE_SERVICE || strcmp(entry->client_id, client_id) == 0);
 }
 
 /* The entry of this pair if there is one, else a free one, else the oldest. */

@@ -26,7 +26,11 @@ void verdict_cache_free(verdict_cache_t *cache);
 void verdict_cache_put(verdict_cache_t *cache, const char *certificate_id, const char *client_id, role_t role,
                        int64_t now_ms);
 
-/** @brief The role under which this pair was last allowed; ROLE_NONE when unknown or too long ago. */
+/**
+ * @brief The role under which this pair was last allowed; ROLE_NONE when unknown or too long ago.
+ *
+ * For services the certificate alone counts.
+ */
 role_t verdict_cache_get(const verdict_cache_t *cache, const char *certificate_id, const char *client_id,
                          int64_t now_ms);
 

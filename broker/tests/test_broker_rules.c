@@ -86,6 +86,19 @@ static void only_services_may_do_everything(void **state)
     check_access(ROLE_NONE, "svc", MOSQ_ACL_WRITE, "devices/svc/x", false);
 }
 
+static void a_rotate_command_names_its_device(void **state)
+{
+    (void)state;
+    char id[CLIENT_ID_MAX_LEN + 1];
+
+    assert_true(acl_rotate_target("devices/dev-1/certs/rotate", id));
+    assert_string_equal(id, "dev-1");
+    assert_false(acl_rotate_target("devices/dev-1/certs/rotated", id));
+    assert_false(acl_rotate_target("devices/dev-1/x/certs/rotate", id));
+    assert_false(acl_rotate_target("devices/" ID_A "a/certs/rotate", id));
+    assert_false(acl_rotate_target("bootstrap/dev-1/enroll", id));
+}
+
 static void an_identity_survives_the_way_through_a_user_name(void **state)
 {
     (void)state;
@@ -170,6 +183,16 @@ static void a_verdict_is_remembered_for_its_client_id_until_forgotten_or_old(voi
     verdict_cache_free(cache);
 }
 
+static void a_service_is_remembered_under_every_client_id(void **state)
+{
+    (void)state;
+    verdict_cache_t *cache = verdict_cache_new();
+
+    verdict_cache_put(cache, ID_A, "mosq-1", ROLE_SERVICE, 1000);
+    assert_int_equal(verdict_cache_get(cache, ID_A, "mosq-2", 2000), ROLE_SERVICE);
+    verdict_cache_free(cache);
+}
+
 static void a_full_cache_forgets_the_oldest(void **state)
 {
     (void)state;
@@ -204,12 +227,14 @@ int main(void)
         cmocka_unit_test(a_device_writes_only_two_certificate_topics),
         cmocka_unit_test(a_bootstrap_client_can_only_enroll_its_own_id),
         cmocka_unit_test(only_services_may_do_everything),
+        cmocka_unit_test(a_rotate_command_names_its_device),
         cmocka_unit_test(an_identity_survives_the_way_through_a_user_name),
         cmocka_unit_test(a_foreign_user_name_is_no_identity),
         cmocka_unit_test(a_session_belongs_to_the_client_that_came_last),
         cmocka_unit_test(a_session_ends_for_a_newcomer_in_the_same_role_only),
         cmocka_unit_test(certificate_topics_are_stamped_and_no_others),
         cmocka_unit_test(a_verdict_is_remembered_for_its_client_id_until_forgotten_or_old),
+        cmocka_unit_test(a_service_is_remembered_under_every_client_id),
         cmocka_unit_test(a_full_cache_forgets_the_oldest),
         cmocka_unit_test(a_missing_verdict_service_is_not_a_refusal),
     };

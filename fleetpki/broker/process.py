@@ -33,19 +33,22 @@ class Mosquitto:
         """Where Mosquitto's messages go; the log of the run before is kept beside it."""
         return self._layout.broker / "mosquitto.log"
 
-    async def start(self) -> None:
-        """Start the broker; FleetError when a program is missing or a port is taken."""
-        mosquitto = programs.find_mosquitto()
-        plugin = programs.find_plugin()
+    def check(self) -> None:
+        """FleetError when a program is missing or a port is taken."""
+        programs.find_mosquitto()
+        programs.find_plugin()
         self._check_ports()
-        configuration = self._write_configuration(plugin)
+
+    async def start(self) -> None:
+        """Start the broker."""
+        configuration = self._write_configuration()
         with contextlib.suppress(FileNotFoundError):
             self.log_path.rename(self.log_path.with_suffix(".log.1"))
         # A session of its own: Ctrl-C in the terminal is for us, and we stop Mosquitto when we are ready to.
         with _create(self.log_path) as log:
             self._process = await asyncio.create_subprocess_exec(
                 *_dying_with_us(),
-                mosquitto,
+                programs.find_mosquitto(),
                 "-c",
                 configuration,
                 cwd=self._layout.run,
@@ -81,13 +84,13 @@ class Mosquitto:
         _check_port(settings.bind, settings.port, "port")
         _check_port("127.0.0.1", settings.service_port, "service_port")
 
-    def _write_configuration(self, plugin: Path) -> Path:
+    def _write_configuration(self) -> Path:
         layout = self._layout
         anchors = (layout.ca / "root.crt").read_text() + (layout.ca / "issuing.crt").read_text()
         (layout.broker / OPERATIONAL_CA).write_text(anchors)
         path = layout.broker / "mosquitto.conf"
         with _create(path) as file:
-            file.write(render(layout, self._settings, plugin).encode())
+            file.write(render(layout, self._settings, programs.find_plugin()).encode())
         return path
 
     def _log_tail(self) -> list[str]:

@@ -16,25 +16,27 @@ from paho.mqtt.reasoncodes import ReasonCode
 from fleetpki.errors import FleetError
 from fleetpki.mqtt.bus import Bus, client_id
 
-#: MQTT 5 reason code of a PUBACK: the broker has the message, but nobody subscribes to its topic.
+#: MQTT 5 reason codes of a PUBACK that say that the device did not get the message: nobody subscribes to the
+#: topic; and, from our broker plugin, the device is not connected, whoever else may subscribe.
 NO_MATCHING_SUBSCRIBERS = 0x10
+NOT_AUTHORISED = 0x87
 
 
 def push(bus: Bus, topic: str, payload: bytes, timeout_s: float = 10.0) -> bool:
-    """Publish once; whether somebody was subscribed. FleetError when the broker cannot be reached."""
-    acknowledged: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
+    """Publish once; whether the device got it. FleetError when the broker cannot be reached."""
+    answers: queue.SimpleQueue[ReasonCode] = queue.SimpleQueue()
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id("push"), protocol=paho.MQTTv5)
     client.tls_set_context(bus.tls_context())
 
     def on_publish(_c: paho.Client, _u: object, _mid: int, reason: ReasonCode, _p: Properties) -> None:
-        acknowledged.put(reason)
+        answers.put(reason)
 
     client.on_publish = on_publish
     try:
         client.connect(bus.host, bus.port, clean_start=True)
         client.publish(topic, payload, qos=1)
         client.loop_start()
-        reason = acknowledged.get(timeout=timeout_s)
+        reason = answers.get(timeout=timeout_s)
     except OSError as error:
         raise _unreachable(bus, str(error)) from error
     except queue.Empty:
@@ -42,9 +44,11 @@ def push(bus: Bus, topic: str, payload: bytes, timeout_s: float = 10.0) -> bool:
     finally:
         client.disconnect()
         client.loop_stop()
+    if reason.value in (NO_MATCHING_SUBSCRIBERS, NOT_AUTHORISED):
+        return False
     if reason.is_failure:
         raise FleetError(f"the broker refused the message: {reason}", "see broker/mosquitto.log")
-    return reason.value != NO_MATCHING_SUBSCRIBERS
+    return True
 
 
 def _unreachable(bus: Bus, why: str) -> FleetError:

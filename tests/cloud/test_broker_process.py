@@ -17,10 +17,18 @@ from fleetpki.config import load_settings
 from tests.cloud.broker_fixtures import PATIENCE_S, await_, make_fleet, ready_line, run_cli, start_up
 
 
-def mosquitto_of(process: "subprocess.Popen[str]") -> int:
-    """Process id of the broker that an ``up`` started."""
+def children_of(process: "subprocess.Popen[str]") -> dict[bool, int]:
+    """The processes of an ``up``: by whether it is Mosquitto; the other gives the verdicts."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(children[0])
+    return {Path(f"/proc/{pid}/comm").read_text().startswith("mosquitto"): int(pid) for pid in children}
+
+
+def mosquitto_of(process: "subprocess.Popen[str]") -> int:
+    return children_of(process)[True]
+
+
+def verdicts_of(process: "subprocess.Popen[str]") -> int:
+    return children_of(process)[False]
 
 
 def is_alive(pid: int) -> bool:
@@ -69,10 +77,11 @@ def test_an_address_that_is_not_ours_is_named(tmp_path: Path) -> None:
 def test_a_broken_broker_certificate_ends_up_with_mosquittos_reason(tmp_path: Path) -> None:
     layout = make_fleet(tmp_path)
     (layout.broker / "broker.crt").write_text("no certificate")
-    outcome = run_cli("up", "--dir", layout.directory)
-    assert outcome.code == 4
-    assert "Mosquitto ended" in outcome.stderr
-    assert "broker.crt" in outcome.stderr
+    with start_up(layout) as process:
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 4
+    assert "Mosquitto ended" in errors
+    assert "broker.crt" in errors
 
 
 def test_a_fleet_is_up_once_and_stops_cleanly(tmp_path: Path) -> None:
@@ -99,13 +108,25 @@ def test_when_mosquitto_dies_up_ends_and_says_so(tmp_path: Path) -> None:
     assert "Mosquitto ended" in errors
 
 
-def test_when_up_is_killed_mosquitto_ends_too(tmp_path: Path) -> None:
+def test_when_the_verdict_process_dies_up_ends_and_says_so(tmp_path: Path) -> None:
     layout = make_fleet(tmp_path)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
         mosquitto = mosquitto_of(process)
+        os.kill(verdicts_of(process), signal.SIGKILL)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "verdicts ended" in errors
+    assert not is_alive(mosquitto)
+
+
+def test_when_up_is_killed_all_its_processes_end(tmp_path: Path) -> None:
+    layout = make_fleet(tmp_path)
+    with start_up(layout) as process:
+        assert ready_line(process).startswith("fleetpki: ready")
+        children = children_of(process).values()
         process.kill()
-    await_(lambda: not is_alive(mosquitto))
+    await_(lambda: not any(is_alive(child) for child in children))
 
 
 def test_what_mosquitto_gets_is_private(tmp_path: Path) -> None:

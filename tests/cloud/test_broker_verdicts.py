@@ -10,14 +10,14 @@ import socketserver
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from fleetpki.broker import programs
 from fleetpki.broker.configuration import OPERATIONAL_CA, VERDICT_SOCKET, render
-from fleetpki.broker.verdicts import VerdictServer
+from fleetpki.broker.verdicts import Judge, bind, serve
 from fleetpki.config import Layout, load_settings
 from fleetpki.lifecycle import Verdict
 from tests.cloud.broker_fixtures import NOT_AUTHORISED, PATIENCE_S, Identity, Peer, await_, make_fleet
@@ -133,7 +133,7 @@ def test_a_verdict_is_followed_and_a_newer_one_counts(bench: Bench) -> None:
     "answer", [None, b"nonsense\n", b"{}\n", b'{"allow": true, "role": "king"}\n', b"x" * 2000]
 )
 def test_only_the_known_get_in_while_there_is_no_verdict(bench: Bench, answer: bytes | None) -> None:
-    bench.verdicts(ALLOW)
+    bench.verdicts(allow("device"))
     assert bench.is_let_in("operator")
     bench.verdicts(answer)
     assert bench.is_let_in("operator")
@@ -177,6 +177,15 @@ def test_a_device_ends_a_bootstrap_session_of_its_name(bench: Bench) -> None:
         assert impostor.disconnected().is_failure
 
 
+@contextlib.asynccontextmanager
+async def serving(path: Path, judge: Judge) -> AsyncIterator[None]:
+    with bind(path) as listening:
+        task = asyncio.create_task(serve(listening, judge))
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def ask(path: Path, *questions: bytes) -> list[bytes]:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.writelines(questions)
@@ -193,18 +202,14 @@ def test_the_server_answers_question_after_question(tmp_path: Path) -> None:
     def judge(certificate_id: str, client_id: str) -> Verdict:
         return Verdict(client_id == "good", "device", f"{certificate_id} is {client_id}")
 
-    async def scenario() -> None:
-        server = VerdictServer(tmp_path / "v.sock", judge)
-        await server.start()
-        answers = await ask(tmp_path / "v.sock", question("a", "good"), question("b", "bad"))
-        assert [json.loads(answer) for answer in answers] == [
-            {"allow": True, "role": "device", "reason": "a is good"},
-            {"allow": False, "role": "device", "reason": "b is bad"},
-        ]
-        await server.stop()
+    async def scenario() -> list[bytes]:
+        async with serving(tmp_path / "v.sock", judge):
+            return await ask(tmp_path / "v.sock", question("a", "good"), question("b", "bad"))
 
-    asyncio.run(scenario())
-    assert not (tmp_path / "v.sock").exists()
+    assert [json.loads(answer) for answer in asyncio.run(scenario())] == [
+        {"allow": True, "role": "device", "reason": "a is good"},
+        {"allow": False, "role": "device", "reason": "b is bad"},
+    ]
 
 
 def test_without_a_verdict_the_server_hangs_up_and_serves_the_next(tmp_path: Path) -> None:
@@ -214,27 +219,19 @@ def test_without_a_verdict_the_server_hangs_up_and_serves_the_next(tmp_path: Pat
         return Verdict(True, "device", "")
 
     async def scenario() -> None:
-        server = VerdictServer(tmp_path / "v.sock", judge)
-        await server.start()
-        assert await ask(tmp_path / "v.sock", question("bad")) == [b""]
-        assert await ask(tmp_path / "v.sock", b"nonsense\n") == [b""]
-        assert json.loads((await ask(tmp_path / "v.sock", question("good")))[0])["allow"]
-        await server.stop()
+        async with serving(tmp_path / "v.sock", judge):
+            assert await ask(tmp_path / "v.sock", question("bad")) == [b""]
+            assert await ask(tmp_path / "v.sock", b"nonsense\n") == [b""]
+            assert json.loads((await ask(tmp_path / "v.sock", question("good")))[0])["allow"]
 
     asyncio.run(scenario())
 
 
 def test_the_socket_is_private_replaces_a_stale_one_and_may_lie_deep(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 100)
-    deep.mkdir()
-    (deep / "v.sock").write_text("left over")
-
-    async def scenario() -> None:
-        server = VerdictServer(deep / "v.sock", lambda _certificate, _client: Verdict(True, "device", ""))
-        await server.start()
-        mode = await asyncio.to_thread(lambda: (deep / "v.sock").stat().st_mode)
+    path = tmp_path / ("d" * 100) / "v.sock"
+    path.parent.mkdir()
+    path.write_text("left over")
+    with bind(path):
+        mode = path.stat().st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
-        await server.stop()
-
-    asyncio.run(scenario())

@@ -153,11 +153,15 @@ def test_a_pushed_key_reaches_a_device_that_is_online(live: RunningFleet) -> Non
     assert device.record()["rotations"][0]["mode"] == "push"
 
 
-def test_a_pushed_key_is_never_kept_for_a_device_that_is_offline(live: RunningFleet) -> None:
+def test_a_pushed_key_is_not_sent_while_the_device_is_offline_whoever_listens(live: RunningFleet) -> None:
     device = live.enrolled("life-offline")
-    outcome = live.cli("rotate", "life-offline", "--push")
-    assert outcome.code == 1
-    assert "offline" in outcome.stderr
+    with live.operator_peer("life-listener") as listener:
+        listener.subscribe("devices/life-offline/#")
+        outcome = live.cli("rotate", "life-offline", "--push")
+        assert outcome.code == 1
+        assert "offline" in outcome.stderr
+        listener.publish("devices/life-offline/last", b"")
+        assert listener.receive().topic == "devices/life-offline/last"
     record = device.record()
     assert record["rotations"][0]["state"] == "abandoned"
     assert record["certificate_id"] == device.me.certificate_id
