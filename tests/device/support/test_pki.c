@@ -197,6 +197,25 @@ void pki_certificate_id(const char *pem, char *id)
     X509_free(certificate);
 }
 
+char *pki_authority_pem(const test_authority_t *authority)
+{
+    return certificate_pem(authority->certificate);
+}
+
+char *pki_sign_text(const test_authority_t *authority, const char *text)
+{
+    unsigned char signature[512];
+    size_t len = sizeof(signature);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, authority->key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, signature, &len, (const unsigned char *)text, strlen(text)), 1);
+    EVP_MD_CTX_free(ctx);
+    char *base64 = calloc(1, 2 * sizeof(signature));
+    assert_non_null(base64);
+    EVP_EncodeBlock((unsigned char *)base64, signature, (int)len);
+    return base64;
+}
+
 EVP_PKEY *pki_csr_key(const char *csr_pem, char *common_name)
 {
     BIO *bio = BIO_new_mem_buf(csr_pem, -1);

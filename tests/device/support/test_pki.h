@@ -68,6 +68,12 @@ char *pki_issue(const test_authority_t *issuer, EVP_PKEY *subject_key, const tes
 /** @brief The certificate id as OpenSSL sees it: lower-case hex SHA-256 of the DER. `id` holds 65 bytes. */
 void pki_certificate_id(const char *pem, char *id);
 
+/** @brief An authority's own certificate as PEM. */
+char *pki_authority_pem(const test_authority_t *authority);
+
+/** @brief SHA-256 signature of a text by an authority, in base64. */
+char *pki_sign_text(const test_authority_t *authority, const char *text);
+
 /** @brief New keys. Free with EVP_PKEY_free(). */
 EVP_PKEY *pki_ec_key(const char *curve);
 EVP_PKEY *pki_rsa_key(unsigned bits);
