@@ -254,9 +254,12 @@ cert_status_t message_read_trust(const cJSON *tree, message_trust_t *out, const 
     *out = (message_trust_t) { 0 };
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(tree, "version");
     if (!cJSON_IsNumber(version) || version->valuedouble < 1 || version->valuedouble > UINT32_MAX) {
-        return bad(why, "version has to be a number from 1");
+        return bad(why, "version has to be a whole number from 1");
     }
     out->version = (uint32_t)version->valuedouble;
+    if (out->version < version->valuedouble) {
+        return bad(why, "version has to be a whole number from 1");
+    }
     out->anchors = cJSON_GetObjectItemCaseSensitive(tree, "anchors");
     if (!cJSON_IsArray(out->anchors) || out->anchors->child == NULL) {
         return bad(why, "anchors has to be a list of certificates");

@@ -17,6 +17,7 @@
 
 #define TRUST_MAGIC "CMTA"
 #define TRUST_HEADER_LEN 12
+#define TRUST_REFUSALS_AT 6
 #define TRUST_VERSION_AT 8
 
 _Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX, "a set has to fit the scratch buffer");
@@ -40,6 +41,7 @@ cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uin
     if (text_len > CERT_ANCHORS_PEM_MAX) {
         return CERT_ERR_CORRUPT;
     }
+    set->refusals = bytes_get_u16(blob + TRUST_REFUSALS_AT);
     set->version = bytes_get_u32(blob + TRUST_VERSION_AT);
     memcpy(set->anchors_pem, blob + TRUST_HEADER_LEN, text_len);
     set->anchors_pem[text_len] = '\0';
@@ -49,7 +51,7 @@ cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uin
 cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, uint8_t *blob, const cert_trust_set_t *set)
 {
     size_t text_len = strlen(set->anchors_pem);
-    bytes_put_u16(blob + STORED_HEADER_LEN, 0);
+    bytes_put_u16(blob + TRUST_REFUSALS_AT, set->refusals);
     bytes_put_u32(blob + TRUST_VERSION_AT, set->version);
     memcpy(blob + TRUST_HEADER_LEN, set->anchors_pem, text_len);
     return stored_value_write(port, key_of(state), TRUST_MAGIC, blob, TRUST_HEADER_LEN + text_len);

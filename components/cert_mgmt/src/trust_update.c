@@ -23,7 +23,6 @@ static cert_status_t load_proven(cert_agent_t *agent)
 {
     cert_status_t status = trust_store_read(agent->port, TRUST_PROVEN, agent->blob, &agent->trust);
     agent->trust_on_trial = false;
-    agent->trust_refusals = 0;
     if (!is_lost(status)) {
         return status;
     }
@@ -35,6 +34,7 @@ static cert_status_t load_proven(cert_agent_t *agent)
         return CERT_ERR_TOO_LARGE;
     }
     agent->trust.version = 0;
+    agent->trust.refusals = 0;
     memcpy(agent->trust.anchors_pem, agent->config->anchors_pem, len + 1);
     return CERT_OK;
 }
@@ -68,6 +68,7 @@ static cert_status_t read_set(const message_trust_t *order, cert_trust_set_t *se
 {
     size_t used = 0;
     set->version = order->version;
+    set->refusals = 0;
     for (const cJSON *anchor = order->anchors->child; anchor != NULL; anchor = anchor->next) {
         size_t len = strlen(anchor->valuestring);
         if (used + len + 1 > CERT_ANCHORS_PEM_MAX) {
@@ -122,16 +123,15 @@ void trust_update_message(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
     agent_log(agent, CERT_LOG_INFO, "trust: staged version=%u", (unsigned)order.version);
     agent->trust = agent->trust_next;
     agent->trust_on_trial = true;
-    agent->trust_refusals = 0;
     agent_reconnect(agent, now_ms, 0);
 }
 
 void trust_update_proven(cert_agent_t *agent)
 {
-    agent->trust_refusals = 0;
     if (!agent->trust_on_trial) {
         return;
     }
+    agent->trust.refusals = 0;
     if (trust_store_write(agent->port, TRUST_PROVEN, agent->blob, &agent->trust) != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: the trust anchors could not be stored, the next connection tries again");
         return;
@@ -145,7 +145,15 @@ void trust_update_proven(cert_agent_t *agent)
 
 void trust_update_failed(cert_agent_t *agent)
 {
-    if (!agent->trust_on_trial || ++agent->trust_refusals < CERT_TRIAL_LIMIT) {
+    if (!agent->trust_on_trial) {
+        return;
+    }
+    agent->trust.refusals++;
+    if (agent->trust.refusals < CERT_TRIAL_LIMIT) {
+        /* On the medium: a device that is off between two attempts must come to an end as well. */
+        if (trust_store_write(agent->port, TRUST_TRIAL, agent->blob, &agent->trust) != CERT_OK) {
+            agent_log(agent, CERT_LOG_ERROR, "store: the failure of the trust anchors could not be counted");
+        }
         return;
     }
     agent_log(agent, CERT_LOG_WARN, "trust: rolled_back version=%u message=\"no server could be verified\"",

@@ -89,7 +89,6 @@ typedef struct {
     cert_trust_set_t trust;       /* the set in use */
     cert_trust_set_t trust_next;  /* valid only while a message about it is handled */
     bool trust_on_trial;
-    uint8_t trust_refusals;       /* servers not trusted in a row, on trial */
 
     /* The connection */
     cert_phase_t phase;

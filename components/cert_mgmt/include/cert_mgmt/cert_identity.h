@@ -75,6 +75,7 @@ typedef struct {
 /** @brief One set of trust anchors: what a server's chain may end in. */
 typedef struct {
     uint32_t version;                            /*!< Counts up with every set; 0: from the factory */
+    uint16_t refusals;                           /*!< Servers in a row that failed under this set while it was on trial */
     char anchors_pem[CERT_ANCHORS_PEM_MAX + 1];
 } cert_trust_set_t;
 
