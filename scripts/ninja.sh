@@ -7,8 +7,7 @@
 set -euo pipefail
 source_dir=$1 build_dir=$2
 shift 2
-exec >&2
 if [[ ! -e $build_dir/build.ninja ]]; then
-    cmake --log-level=WARNING -S "$source_dir" -B "$build_dir" -G Ninja "$@"
+    cmake -S "$source_dir" -B "$build_dir" -G Ninja "$@" >/dev/null
 fi
-exec ninja --quiet -C "$build_dir"
+ninja --quiet -C "$build_dir" | { grep -v '^ninja: no work to do' || true; } >&2

@@ -17,8 +17,11 @@ packages=(
     "$@"
 )
 
+log=build/setup.log # what apt and pip said
+
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$@"; exit 4; }
+fail_with_log() { tail -n 20 "$log" >&2; fail "$1; the lines above are the end of $log"; }
 
 missing_packages() {
     local installed
@@ -61,9 +64,9 @@ install_packages() {
     fi
     say "installing ${missing[*]}"
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
-    "${apt[@]}" update </dev/null >&2 || fail "apt-get update failed; check the network and the package sources"
-    without_services "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >&2 ||
-        fail "apt-get install failed; the lines above say why"
+    "${apt[@]}" update </dev/null >"$log" 2>&1 || fail_with_log "apt-get update failed"
+    without_services "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >>"$log" 2>&1 ||
+        fail_with_log "apt-get install failed"
 }
 
 # The environment is made anew when the interpreter or the requirements changed. The stamp is written last.
@@ -76,9 +79,11 @@ make_environment() {
         return
     fi
     say "making the Python environment in .venv"
-    [[ -e $stamp && $(<"$stamp") == "$(python3 -V) $PWD "* ]] || python3 -m venv --clear .venv </dev/null >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' </dev/null >&2 ||
-        fail "pip failed; the lines above say why"
+    if [[ ! -e $stamp || $(<"$stamp") != "$(python3 -V) $PWD "* ]]; then
+        python3 -m venv --clear .venv </dev/null >"$log" 2>&1 || fail_with_log "no environment could be made"
+    fi
+    .venv/bin/python -m pip install --disable-pip-version-check --editable '.[dev]' </dev/null >"$log" 2>&1 ||
+        fail_with_log "pip failed"
     echo "$wanted" >"$stamp"
 }
 
