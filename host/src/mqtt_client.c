@@ -136,7 +136,8 @@ static void fail_closed(mqtt_client_t *client, const char *otherwise)
         snprintf(detail, sizeof(detail), "the server's certificate: %s", X509_verify_cert_error_string(tls->verify_error));
     } else if (tls->alert >= 0) {
         why = tls_client_identity_refused(tls) ? CERT_FAILURE_IDENTITY_REFUSED : why;
-        snprintf(detail, sizeof(detail), "TLS alert from the server: %s", SSL_alert_desc_string_long(tls->alert));
+        const char *when = tls->identity_shown ? "from the server" : "before our certificate was sent";
+        snprintf(detail, sizeof(detail), "TLS alert %s: %s", when, SSL_alert_desc_string_long(tls->alert));
     } else if (client->connack > 0) {
         bool refused = client->connack == CONNACK_IDENTIFIER_REJECTED || client->connack == CONNACK_BAD_CREDENTIALS ||
                        client->connack == CONNACK_NOT_AUTHORISED;

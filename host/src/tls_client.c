@@ -83,6 +83,16 @@ static void on_info(const SSL *ssl, int where, int ret)
     }
 }
 
+/** Sees every handshake message, in plain text. */
+static void on_message(int is_ours, int version, int content_type, const void *message, size_t len, SSL *ssl, void *arg)
+{
+    (void)version;
+    (void)arg;
+    if (is_ours && content_type == SSL3_RT_HANDSHAKE && len > 0 && *(const unsigned char *)message == SSL3_MT_CERTIFICATE) {
+        client_of(ssl)->identity_shown = true;
+    }
+}
+
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -194,6 +204,7 @@ bool tls_client_init(tls_client_t *tls, const cert_connect_t *request, const cha
     SSL_CTX_set_mode(tls->ctx, SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_info_callback(tls->ctx, on_info);
+    SSL_CTX_set_msg_callback(tls->ctx, on_message);
     SSL_CTX_set_app_data(tls->ctx, tls);
     return true;
 }
@@ -204,9 +215,10 @@ void tls_client_free(tls_client_t *tls)
     tls->ctx = NULL;
 }
 
+/* An alert before that cannot be about our certificate, and anybody on the way can send it: nothing is encrypted yet. */
 bool tls_client_identity_refused(const tls_client_t *tls)
 {
-    return is_about_our_certificate(tls->alert);
+    return tls->identity_shown && is_about_our_certificate(tls->alert);
 }
 
 bool tls_client_server_untrusted(const tls_client_t *tls)

@@ -21,6 +21,7 @@ typedef struct {
     int alert;                           /*!< First fatal alert the server sent; -1: none */
     int verify_error;                    /*!< X509_V_OK, or why we did not accept the server's certificate */
     bool server_reached;                 /*!< Something has answered, if only by closing the connection */
+    bool identity_shown;                 /*!< Our certificate went out: the server's own had been verified by then */
     bool handshake_done;
 } tls_client_t;
 
