@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from fleetpki.errors import Rejected
 from fleetpki.lifecycle import (
@@ -47,7 +47,7 @@ from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.issuer import Issuer, Plan
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import CertificateState, OutboxKind
+from fleetpki.registry.models import AuditEntry, Certificate, CertificateState, OutboxKind, Rotation
 from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, ReusedRegistry, make_context, new_key
 
 HONEST = ("sensor-1", "sensor-2")
@@ -242,6 +242,7 @@ class Lifecycle(RuleBasedStateMachine):
     def device_loses_power(self, device_id: str) -> None:
         self.devices[device_id].cut_power()
 
+    @precondition(lambda self: any(device.trial for device in self.devices.values()))
     @rule(device_id=st.sampled_from(HONEST))
     def device_gives_up_its_trial(self, device_id: str) -> None:
         if self.devices[device_id].trial is not None:
@@ -253,6 +254,7 @@ class Lifecycle(RuleBasedStateMachine):
         if device.connection == device.operational and device.trial is None:
             device.renew(same_key)
 
+    @precondition(lambda self: any(device.inbox for device in self.devices.values()))
     @rule(device_id=st.sampled_from(HONEST), index=INDEX, again=st.booleans())
     def device_hears(self, device_id: str, index: int, again: bool) -> None:
         device = self.devices[device_id]
@@ -276,6 +278,7 @@ class Lifecycle(RuleBasedStateMachine):
             ]
         name = names[index % len(names)]
         status = DeviceStatus(state=state, certificate_id=name, generation=1, rotation_id=name)
+        before, _ = self.snapshot()
         with suppress(Rejected):
             record_status(
                 self.fleet.ctx,
@@ -283,8 +286,23 @@ class Lifecycle(RuleBasedStateMachine):
                 sender=self.liar.certificate_id,
                 status=status,
             )
+        assert self.snapshot()[0] == before
 
     # What the network and time do
+
+    @rule(messages=st.integers(min_value=1, max_value=12))
+    def network_works(self, messages: int) -> None:
+        """Everything arrives, once and in order, for a while: far enough to be anywhere in a rotation."""
+        for _ in range(messages):
+            self.dispatcher_sends(lost=False)
+            for device in self.devices.values():
+                if device.connection is None or (device.trial and device.connection == device.operational):
+                    device.go_online()
+                elif device.inbox:
+                    device.hear(*device.inbox.pop(0))
+            if self.uplink:
+                with suppress(Rejected):
+                    self.uplink.pop(0)()
 
     @precondition(lambda self: self.uplink)
     @rule(index=INDEX, again=st.booleans())
@@ -323,6 +341,13 @@ class Lifecycle(RuleBasedStateMachine):
         self.clock.advance(timedelta(hours=hours, minutes=1))
         collect_unactivated(self.fleet.ctx)
 
+    @rule(device_id=st.sampled_from(HONEST), messages=st.integers(min_value=1, max_value=12))
+    def rotation_is_cut_off(self, device_id: str, messages: int) -> None:
+        """A rotation gets so far, then everything on its way is lost and nobody speaks for hours."""
+        self.operator_asks(device_id, KeyRequest.EC_P256)
+        self.network_works(messages)
+        self.time_passes(hours=2)
+
     # What must hold
 
     def snapshot(self) -> tuple[list[Any], int]:
@@ -330,7 +355,9 @@ class Lifecycle(RuleBasedStateMachine):
             states = [
                 *session.execute(text("SELECT device_id, state FROM devices ORDER BY device_id")).all(),
                 *session.execute(text("SELECT serial, state FROM certificates ORDER BY id")).all(),
-                *session.execute(text("SELECT rotation_id, state, new_key FROM rotations ORDER BY 1")).all(),
+                *session.execute(
+                    text("SELECT rotation_id, state FROM rotations ORDER BY device_id, 1")
+                ).all(),
             ]
             return states, session.scalars(text("SELECT count(*) FROM audit")).one()
 
@@ -361,24 +388,34 @@ class Lifecycle(RuleBasedStateMachine):
             assert self.fleet.admits(device.operational, device.device_id)
 
     def teardown(self) -> None:
-        self.fleet.audited("fleet")
         for device in self.devices.values():
             self.comes_to_rest(device)
+        self.fleet.audited("fleet")  # verifies the chain
+        self.every_state_is_explained()
+
+    def every_state_is_explained(self) -> None:
+        with reading(self.fleet.ctx.sessions) as session:
+            entries = session.scalars(select(AuditEntry)).all()
+            certificates = session.scalars(
+                select(Certificate).where(Certificate.device_id.is_not(None))
+            ).all()
+            rotations = session.scalars(select(Rotation)).all()
+        certified = {(entry.action, entry.detail.get("certificate_id")) for entry in entries}
+        rotated = {(entry.action, entry.subject, entry.detail.get("rotation_id")) for entry in entries}
+        for certificate in certificates:
+            verb = "activated" if certificate.state == CertificateState.ACTIVE else certificate.state
+            assert (f"certificate.{verb}", certificate.certificate_id) in certified
+        for rotation in rotations:
+            assert (f"rotation.{rotation.state}", rotation.device_id, rotation.rotation_id) in rotated
 
     def comes_to_rest(self, device: HonestDevice) -> None:
         """Once the network works, a device ends with one identity and can be rotated again."""
         for _ in range(2):
             self.time_passes(4)
             device.go_online()
-            while self.uplink or device.inbox:
-                while self.uplink:
-                    with suppress(Rejected):
-                        self.uplink.pop(0)()
-                self.dispatcher_sends(lost=False)
-                if device.connection is None:
-                    device.go_online()
-                while device.inbox:
-                    device.hear(*device.inbox.pop(0))
+            while self.uplink or any(other.inbox for other in self.devices.values()):
+                self.network_works(messages=1)
+            self.network_works(messages=6)
         assert device.trial is None
         states = [certificate.state for certificate in self.fleet.certificates(device.device_id)]
         assert states.count(CertificateState.ACTIVE) == 1
