@@ -121,9 +121,9 @@ void trust_update_message(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
         return;
     }
     agent_log(agent, CERT_LOG_INFO, "trust: staged version=%u", (unsigned)order.version);
+    agent_reconnect(agent, now_ms, 0);
     agent->trust = agent->trust_next;
     agent->trust_on_trial = true;
-    agent_reconnect(agent, now_ms, 0);
 }
 
 void trust_update_proven(cert_agent_t *agent)

@@ -54,7 +54,8 @@ typedef enum {
 /**
  * @brief Everything needed to open one MQTT connection over mutual TLS.
  *
- * All pointers belong to the agent and stay valid and unchanged until the next call of `connect`.
+ * All pointers belong to the agent and stay valid and unchanged until the connection has ended: the port has reported that, or the agent has
+ * called `disconnect`. So a port must not reconnect by itself.
  */
 typedef struct {
     uint32_t connection;           /*!< Number of this connection; every event about it carries the number back */
