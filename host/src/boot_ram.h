@@ -4,8 +4,8 @@
  */
 /**
  * @file
- * @brief The RAM that survives a restart, as a mapped file: it outlives the process (kill -9 too), and a simulated loss of power
- * removes it.
+ * @brief The RAM that survives a restart, as a mapped file: it outlives the process (kill -9 too), and a simulated loss
+ * of power removes it.
  */
 #pragma once
 

@@ -4,8 +4,8 @@
  */
 /**
  * @file
- * @brief Lines from a file descriptor, without blocking and without reading past the end of a line: what follows stays in the
- * pipe or terminal, for the program that takes over after a restart.
+ * @brief Lines from a file descriptor, without blocking and without reading past the end of a line: what follows stays
+ * in the pipe or terminal, for the program that takes over after a restart.
  */
 #pragma once
 

@@ -32,7 +32,7 @@
 typedef struct {
     state_dir_t state;
     bootstrap_files_t bootstrap;
-    cert_settings_t settings;     /* as the console sees them */
+    cert_settings_t settings;      /* as the console sees them */
     cert_settings_t boot_settings; /* as they were at boot: a change takes effect at the next restart */
     mqtt_client_t *mqtt;
     linux_port_t linux_port;
@@ -115,8 +115,8 @@ static bool load_settings(device_t *device)
     cert_settings_default(&device->settings);
     cert_status_t status = cert_settings_load(&device->settings, &device->port);
     if (status != CERT_OK) {
-        fprintf(stderr, "cert_agent: cannot use the settings in %s/store: %s; nothing was changed\n", device->state.path,
-                status == CERT_ERR_CORRUPT ? "corrupt" : "not readable");
+        fprintf(stderr, "cert_agent: cannot use the settings in %s/store: %s; nothing was changed\n",
+                device->state.path, status == CERT_ERR_CORRUPT ? "corrupt" : "not readable");
         return false;
     }
     if (device->settings.id[0] != '\0') {
@@ -125,10 +125,12 @@ static bool load_settings(device_t *device)
     uint8_t random[6];
     char id[sizeof("linux-") + 2 * sizeof(random)];
     device->port.random(device->port.ctx, random, sizeof(random));
-    snprintf(id, sizeof(id), "linux-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2], random[3], random[4], random[5]);
+    snprintf(id, sizeof(id), "linux-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2], random[3], random[4],
+             random[5]);
     status = cert_settings_set(&device->settings, &device->port, "id", id);
     if (status != CERT_OK) {
-        fprintf(stderr, "cert_agent: cannot store the device id in %s/store: %s\n", device->state.path, cert_status_code(status));
+        fprintf(stderr, "cert_agent: cannot store the device id in %s/store: %s\n", device->state.path,
+                cert_status_code(status));
         return false;
     }
     return true;
@@ -170,7 +172,8 @@ static bool boot(device_t *device)
     };
     cert_status_t status = cert_agent_init(&device->agent, &device->config, &device->port);
     if (status != CERT_OK) {
-        fprintf(stderr, "cert_agent: cannot start as device \"%s\": %s\n", device->config.device_id, cert_status_code(status));
+        fprintf(stderr, "cert_agent: cannot start as device \"%s\": %s\n", device->config.device_id,
+                cert_status_code(status));
         return false;
     }
     log_printf(CERT_LOG_INFO, "version " CERT_AGENT_VERSION ", device %s, state in %s", device->config.device_id,
@@ -181,8 +184,10 @@ static bool boot(device_t *device)
     }
     status = cert_agent_boot(&device->agent, log_clock_ms());
     if (status != CERT_OK) {
-        fprintf(stderr, "cert_agent: cannot use the identity in %s/store: %s; nothing was changed\n", device->state.path,
-                status == CERT_ERR_NEWER_FORMAT ? "written by a newer version of this program, run that" : "not readable or not writable");
+        fprintf(stderr, "cert_agent: cannot use the identity in %s/store: %s; nothing was changed\n",
+                device->state.path,
+                status == CERT_ERR_NEWER_FORMAT ? "written by a newer version of this program, run that"
+                                                : "not readable or not writable");
         return false;
     }
     device->booted = true;

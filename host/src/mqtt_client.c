@@ -6,7 +6,8 @@
  * Three things libmosquitto 2.0 leaves to its caller when it connects without blocking:
  *  - it looks up the host name in the calling thread and tries the first address only: resolver.c does the look-up, and
  *    the addresses are dialled here one after the other;
- *  - a connection refused while TLS begins looks to it like one that is still under way: whether TCP is up is asked of the socket;
+ *  - a connection refused while TLS begins looks to it like one that is still under way: whether TCP is up is asked of
+ *    the socket;
  *  - mosquitto_loop_write() does not drive the TLS handshake, mosquitto_loop_read() does: it is called for both.
  */
 #include "mqtt_client.h"
@@ -24,7 +25,7 @@
 #include "tls_client.h"
 
 #define RESOLVE_TIMEOUT_MS 15000
-#define DIAL_TIMEOUT_MS 5000      /* TCP, for each address */
+#define DIAL_TIMEOUT_MS 5000       /* TCP, for each address */
 #define HANDSHAKE_TIMEOUT_MS 15000 /* TLS and CONNACK */
 #define CLOSE_TIMEOUT_MS 1000
 #define KEEPALIVE_S 30
@@ -38,7 +39,7 @@ typedef enum {
     STATE_DIALLING,    /* TCP */
     STATE_HANDSHAKING, /* TLS, then CONNACK */
     STATE_ONLINE,
-    STATE_CLOSING,     /* DISCONNECT is on its way out */
+    STATE_CLOSING, /* DISCONNECT is on its way out */
 } state_t;
 
 /* The CONNACK return codes of MQTT 3.1.1, section 3.2.2.3 */
@@ -133,7 +134,8 @@ static void fail_closed(mqtt_client_t *client, const char *otherwise)
     snprintf(detail, sizeof(detail), "%s", otherwise);
     if (tls_client_server_untrusted(tls)) {
         why = CERT_FAILURE_SERVER_UNTRUSTED;
-        snprintf(detail, sizeof(detail), "the server's certificate: %s", X509_verify_cert_error_string(tls->verify_error));
+        snprintf(detail, sizeof(detail), "the server's certificate: %s",
+                 X509_verify_cert_error_string(tls->verify_error));
     } else if (tls->alert >= 0) {
         why = tls_client_identity_refused(tls) ? CERT_FAILURE_IDENTITY_REFUSED : why;
         const char *when = tls->identity_shown ? "from the server" : "before our certificate was sent";
@@ -195,7 +197,10 @@ static void dial(mqtt_client_t *client, uint64_t now_ms, const char *last_failur
     for (; client->address != NULL; client->address = client->address->ai_next) {
         const struct addrinfo *address = client->address;
         char numeric[NI_MAXHOST];
-        if (getnameinfo(address->ai_addr, address->ai_addrlen, numeric, sizeof(numeric), NULL, 0, NI_NUMERICHOST) != 0) {
+        int error =
+            getnameinfo(address->ai_addr, address->ai_addrlen, numeric, sizeof(numeric), NULL, 0, NI_NUMERICHOST);
+        if (error != 0) {
+            last_failure = gai_strerror(error);
             continue;
         }
         drop_mosquitto(client);
@@ -246,7 +251,8 @@ static bool is_reached(const mqtt_client_t *client, int *error)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
-    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0 || client->tls.server_reached) {
+    if (getpeername(mosquitto_socket(client->mosq), (struct sockaddr *)&peer, &len) == 0 ||
+        client->tls.server_reached) {
         return true;
     }
     len = sizeof(*error);
@@ -290,7 +296,8 @@ static void service_open(mqtt_client_t *client, uint64_t now_ms)
     if (!exchange(client)) {
         fail_closed(client, client->state == STATE_ONLINE ? "the connection broke" : CLOSED_EARLY);
     } else if (client->state == STATE_HANDSHAKING && now_ms >= client->deadline_ms) {
-        fail(client, CERT_FAILURE_NETWORK, client->tls.handshake_done ? "no CONNACK in time" : "TLS handshake not done in time");
+        fail(client, CERT_FAILURE_NETWORK,
+             client->tls.handshake_done ? "no CONNACK in time" : "TLS handshake not done in time");
     }
 }
 

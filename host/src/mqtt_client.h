@@ -4,10 +4,11 @@
  */
 /**
  * @file
- * @brief One MQTT 3.1.1 connection over mutual TLS at a time, driven by poll(): libmosquitto with an OpenSSL context of ours.
+ * @brief One MQTT 3.1.1 connection over mutual TLS at a time, driven by poll(): libmosquitto with an OpenSSL context of
+ * ours.
  *
- * Requests (connect, disconnect) are only noted and carried out by mqtt_client_service(), which is also the only place that reports
- * events: so requests may be made from within an event.
+ * Requests (connect, disconnect) are only noted and carried out by mqtt_client_service(), which is also the only place
+ * that reports events: so requests may be made from within an event.
  */
 #pragma once
 
@@ -47,7 +48,10 @@ void mqtt_client_disconnect(mqtt_client_t *client);
 /** @brief Subscribe with QoS 1. Does nothing while not connected. */
 void mqtt_client_subscribe(mqtt_client_t *client, const char *topic);
 
-/** @brief Publish with QoS 1. @return CERT_OK, CERT_ERR_STORAGE_FULL (out of memory), CERT_ERR_INTERNAL (not connected) */
+/**
+ * @brief Publish with QoS 1.
+ * @return CERT_OK, CERT_ERR_STORAGE_FULL (out of memory), CERT_ERR_INTERNAL (not connected)
+ */
 cert_status_t mqtt_client_publish(mqtt_client_t *client, const char *topic, const char *payload, size_t len);
 
 /**

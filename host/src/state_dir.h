@@ -4,7 +4,8 @@
  */
 /**
  * @file
- * @brief The directory that is one device: its store, its boot-surviving RAM, and a lock so that only one process is the device.
+ * @brief The directory that is one device: its store, its boot-surviving RAM, and a lock so that only one process is
+ * the device.
  *
  * ```
  * <CERT_AGENT_HOME>/lock      held while the agent runs

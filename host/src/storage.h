@@ -6,9 +6,9 @@
  * @file
  * @brief The key-value store as files: one file (0600) for each key in a directory (0700).
  *
- * A value is replaced by writing a new file, fsync, rename and fsync of the directory: after a loss of power at any moment the old or
- * the new value is there. Old bytes are overwritten before they are given back to the file system; on flash and on
- * copy-on-write file systems that is best effort.
+ * A value is replaced by writing a new file, fsync, rename and fsync of the directory: after a loss of power at any
+ * moment the old or the new value is there. Old bytes are overwritten before they are given back to the file system; on
+ * flash and on copy-on-write file systems that is best effort.
  */
 #pragma once
 

@@ -41,9 +41,9 @@ static tls_client_t *client_of(const SSL *ssl)
 /**
  * Sees what passes between OpenSSL and the socket.
  *
- * A TLS 1.3 server refuses our certificate after our side of the handshake is done, and closes. We may be writing at that moment, which
- * then fails, and the alert that says why would never be read. So a write to a connection closed by the server is reported as
- * done: the next read finds the alert, and after it the end of the connection.
+ * A TLS 1.3 server refuses our certificate after our side of the handshake is done, and closes. We may be writing at
+ * that moment, which then fails, and the alert that says why would never be read. So a write to a connection closed by
+ * the server is reported as done: the next read finds the alert, and after it the end of the connection.
  */
 static long on_socket(BIO *bio, int operation, const char *data, size_t len, int argi, long argl, int ret, size_t *done)
 {
@@ -88,7 +88,8 @@ static void on_message(int is_ours, int version, int content_type, const void *m
 {
     (void)version;
     (void)arg;
-    if (is_ours && content_type == SSL3_RT_HANDSHAKE && len > 0 && *(const unsigned char *)message == SSL3_MT_CERTIFICATE) {
+    if (is_ours && content_type == SSL3_RT_HANDSHAKE && len > 0 &&
+        *(const unsigned char *)message == SSL3_MT_CERTIFICATE) {
         client_of(ssl)->identity_shown = true;
     }
 }
@@ -215,7 +216,7 @@ void tls_client_free(tls_client_t *tls)
     tls->ctx = NULL;
 }
 
-/* An alert before that cannot be about our certificate, and anybody on the way can send it: nothing is encrypted yet. */
+/* An alert before our certificate was sent is not about it, and anybody on the way can forge it. */
 bool tls_client_identity_refused(const tls_client_t *tls)
 {
     return tls->identity_shown && is_about_our_certificate(tls->alert);

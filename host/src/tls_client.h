@@ -4,7 +4,8 @@
  */
 /**
  * @file
- * @brief The TLS side of one connection: an OpenSSL context made from memory, and what went wrong, in terms of identities.
+ * @brief The TLS side of one connection: an OpenSSL context made from memory, and what went wrong, in terms of
+ * identities.
  */
 #pragma once
 
@@ -26,7 +27,8 @@ typedef struct {
 } tls_client_t;
 
 /**
- * @brief Make the context: TLS 1.2 or later, our certificate and key, the server verified against the anchors and `host`.
+ * @brief Make the context: TLS 1.2 or later, our certificate and key, the server verified against the anchors and
+ * `host`.
  * @param host  Host name or numeric address, as configured: the server's certificate must name it.
  * @param[out] why  A string constant that says what cannot be used, if false is returned.
  */

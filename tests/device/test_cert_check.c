@@ -94,7 +94,10 @@ static void test_what_is_not_a_chain_in_pem_is_bad_message(void **state)
 {
     check_test_t *test = *state;
     static const char *const texts[] = {
-        "", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n",
+        "",
+        "hello",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         strcpy(test->candidate.chain_pem, texts[i]);
@@ -107,7 +110,8 @@ static void test_a_broken_certificate_further_up_is_bad_message(void **state)
 {
     check_test_t *test = *state;
     test_leaf_t leaf = pki_good_leaf();
-    make_candidate(test, &test->pki.issuing, test->key, &leaf, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    make_candidate(test, &test->pki.issuing, test->key, &leaf,
+                   "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     assert_int_equal(check(test), CERT_ERR_BAD_MESSAGE);
 }
 
@@ -233,7 +237,10 @@ static void test_dates_are_checked_to_the_second(void **state)
         int64_t not_after;
         cert_status_t status;
     } rows[] = {
-        {-100, 0, CERT_OK}, {-100, -1, CERT_ERR_EXPIRED}, {0, 100, CERT_OK}, {1, 100, CERT_ERR_NOT_YET_VALID},
+        {-100, 0, CERT_OK},
+        {-100, -1, CERT_ERR_EXPIRED},
+        {0, 100, CERT_OK},
+        {1, 100, CERT_ERR_NOT_YET_VALID},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         test_leaf_t leaf = pki_good_leaf();
@@ -331,7 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_key_that_cannot_be_used_is_a_mismatch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dates_are_checked_to_the_second, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_expired_issuing_ca_counts_as_expired, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_with_an_unknown_clock_only_what_is_surely_past_is_expired, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_with_an_unknown_clock_only_what_is_surely_past_is_expired, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_the_certificate_in_use_and_older_ones_are_stale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_first_thing_that_is_wrong_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unreadable_anchors_are_our_own_fault, setup, teardown),

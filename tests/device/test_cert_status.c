@@ -6,9 +6,9 @@
 #include "testing.h"
 
 static const char *const s_codes[] = {
-    "bad_message", "bad_csr", "weak_key", "wrong_subject", "untrusted", "key_mismatch", "expired", "not_yet_valid", "stale",
-    "not_allowed", "budget_exceeded", "revoked", "suspended", "busy", "storage_full", "storage_error", "unsupported",
-    "deadline_passed", "internal",
+    "bad_message",   "bad_csr",       "weak_key",    "wrong_subject",   "untrusted", "key_mismatch", "expired",
+    "not_yet_valid", "stale",         "not_allowed", "budget_exceeded", "revoked",   "suspended",    "busy",
+    "storage_full",  "storage_error", "unsupported", "deadline_passed", "internal",
 };
 
 static void test_every_code_of_the_protocol_has_a_status_and_back(void **state)

@@ -73,7 +73,8 @@ static void test_the_delay_doubles_up_to_its_cap_with_jitter_down_to_half(void *
     device_boot(device);
     uint32_t full = device->config.backoff_min_ms;
     for (int i = 0; i < 12; i++) {
-        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                                device->now_ms);
         uint64_t delay = device->agent.wake_at_ms - device->now_ms;
         assert_in_range(delay, full / 2, full);
         full = full * 2 < device->config.backoff_max_ms ? full * 2 : device->config.backoff_max_ms;
@@ -89,7 +90,8 @@ static void test_two_devices_do_not_come_back_at_the_same_moment(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         device->fake.random_state = i;
         device_boot(device);
-        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                                device->now_ms);
         wake[i] = device->agent.wake_at_ms;
     }
     assert_int_not_equal(wake[0], wake[1]);
@@ -99,13 +101,15 @@ static void test_a_connection_that_lasted_starts_the_backoff_anew(void **state)
 {
     test_device_t *device = *state;
     for (int i = 0; i < 8; i++) {
-        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                                device->now_ms);
         device->now_ms = device->agent.wake_at_ms;
         device_tick(device);
     }
     device_connected(device);
     device->now_ms += 60 * 1000;
-    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                            device->now_ms);
     assert_in_range(device->agent.wake_at_ms - device->now_ms, 1, device->config.backoff_min_ms);
 }
 
@@ -113,12 +117,14 @@ static void test_a_connection_cut_at_once_does_not(void **state)
 {
     test_device_t *device = *state;
     for (int i = 0; i < 8; i++) {
-        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                                device->now_ms);
         device->now_ms = device->agent.wake_at_ms;
         device_tick(device);
         device_connected(device);
     }
-    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                            device->now_ms);
     assert_true(device->agent.wake_at_ms - device->now_ms > 10 * device->config.backoff_min_ms);
 }
 
@@ -136,7 +142,8 @@ static void test_the_agent_says_when_it_wants_to_be_called(void **state)
 {
     test_device_t *device = *state;
     device_boot(device);
-    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL, device->now_ms);
+    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_NETWORK, NULL,
+                            device->now_ms);
     uint32_t wait_ms = cert_agent_tick(&device->agent, device->now_ms);
     assert_int_equal(wait_ms, device->agent.wake_at_ms - device->now_ms);
     assert_int_equal(device->fake.connects, 1);
@@ -227,8 +234,8 @@ static void test_a_revoked_device_backs_off_and_does_not_spin(void **state)
     unsigned attempts = 0;
     while (device->now_ms < began_ms + 3600 * 1000) {
         if (device->agent.phase == CERT_PHASE_CONNECTING || device->agent.phase == CERT_PHASE_ONLINE) {
-            cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_IDENTITY_REFUSED, NULL,
-                                    device->now_ms);
+            cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_IDENTITY_REFUSED,
+                                    NULL, device->now_ms);
             attempts++;
             device->fake.log_count = 0;
         }

@@ -115,8 +115,10 @@ static void test_words_too_few_or_too_many_are_an_error(void **state)
 {
     console_test_t *test = *state;
     static const char *const lines[] = {
-        "status now", "csr ec rsa", "config", "config set", "config set port", "config set port 1 2", "config get port now",
-        "config put port 1", "restart now please and again", "log info now", "help me", "factory-reset now",
+        "status now",          "csr ec rsa",        "config",
+        "config set",          "config set port",   "config set port 1 2",
+        "config get port now", "config put port 1", "restart now please and again",
+        "log info now",        "help me",           "factory-reset now",
     };
     for (size_t i = 0; i < COUNT(lines); i++) {
         assert_begins(run(test, lines[i]), "error: ");

@@ -194,7 +194,12 @@ static void test_messages_on_other_topics_are_ignored(void **state)
 {
     test_device_t *device = *state;
     static const char *const topics[] = {
-        "", "bootstrap", TOPIC_ENROLL, "bootstrap/pump-0043/enroll/accepted", TOPIC_ACCEPTED "/x", "devices/" TEST_DEVICE "/certs/rotate",
+        "",
+        "bootstrap",
+        TOPIC_ENROLL,
+        "bootstrap/pump-0043/enroll/accepted",
+        TOPIC_ACCEPTED "/x",
+        "devices/" TEST_DEVICE "/certs/rotate",
     };
     char *answer = good_answer(device);
     for (size_t i = 0; i < COUNT(topics); i++) {
@@ -243,7 +248,8 @@ static void test_a_rejection_is_obeyed_for_as_long_as_it_says(void **state)
     test_device_t *device = *state;
     cJSON *request = device_said(device, TOPIC_ENROLL);
     char text[300];
-    snprintf(text, sizeof(text), "{\"request_id\":\"%s\",\"code\":\"busy\",\"message\":\"later\",\"retry_after_s\":600}",
+    snprintf(text, sizeof(text),
+             "{\"request_id\":\"%s\",\"code\":\"busy\",\"message\":\"later\",\"retry_after_s\":600}",
              cJSON_GetStringValue(cJSON_GetObjectItem(request, "request_id")));
     cJSON_Delete(request);
     device_receive(device, TOPIC_REJECTED, text);
@@ -261,7 +267,8 @@ static void test_text_of_the_cloud_cannot_forge_a_log_line(void **state)
     test_device_t *device = *state;
     cJSON *request = device_said(device, TOPIC_ENROLL);
     char text[300];
-    snprintf(text, sizeof(text), "{\"request_id\":\"%s\",\"code\":\"busy\",\"message\":\"x\\nI (1) cert_mgmt: connected\"}",
+    snprintf(text, sizeof(text),
+             "{\"request_id\":\"%s\",\"code\":\"busy\",\"message\":\"x\\nI (1) cert_mgmt: connected\"}",
              cJSON_GetStringValue(cJSON_GetObjectItem(request, "request_id")));
     cJSON_Delete(request);
     device_receive(device, TOPIC_REJECTED, text);
@@ -341,34 +348,43 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_new_device_connects_with_what_it_got_in_the_factory, test_device_setup,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_it_listens_before_it_asks, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_the_private_key_is_in_no_message_and_no_log_line, setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_the_private_key_is_in_no_message_and_no_log_line, setup_asking,
+                                        test_device_teardown),
         cmocka_unit_test_setup_teardown(test_with_its_certificate_it_connects_anew_and_is_enrolled, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_an_enrolled_device_comes_back_with_its_own_certificate, test_device_setup,
                                         test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_request_without_answer_is_repeated_as_it_was, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_request_survives_a_restart_with_its_key, setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_without_answer_is_repeated_as_it_was, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_survives_a_restart_with_its_key, setup_asking,
+                                        test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_cloud_that_never_answers_is_left_and_tried_again_later, setup_asking,
                                         test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_the_same_answer_twice_makes_one_identity, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_an_answer_to_another_request_is_ignored, setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_the_same_answer_twice_makes_one_identity, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_an_answer_to_another_request_is_ignored, setup_asking,
+                                        test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_broken_answer_is_ignored, setup_asking, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_messages_on_other_topics_are_ignored, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_certificate_that_does_not_pass_is_not_used_and_a_new_key_is_made, setup_asking,
-                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_certificate_that_does_not_pass_is_not_used_and_a_new_key_is_made,
+                                        setup_asking, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_certificate_id_that_is_not_the_certificates_is_refused, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_chain_larger_than_a_slot_is_refused, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_rejection_is_obeyed_for_as_long_as_it_says, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_text_of_the_cloud_cannot_forge_a_log_line, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_full_store_is_reported_and_tried_again, setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_rejection_is_obeyed_for_as_long_as_it_says, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_text_of_the_cloud_cannot_forge_a_log_line, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_full_store_is_reported_and_tried_again, setup_asking,
+                                        test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_store_that_cannot_take_the_key_stops_the_request, test_device_setup,
                                         test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_an_absurd_time_in_the_answer_does_no_harm, setup_asking, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_device_that_does_not_know_the_time_learns_it_from_the_answer, setup_asking,
+        cmocka_unit_test_setup_teardown(test_an_absurd_time_in_the_answer_does_no_harm, setup_asking,
                                         test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_an_enrolled_certificate_that_is_refused_is_given_up_and_asked_for_anew, setup_asking,
-                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_device_that_does_not_know_the_time_learns_it_from_the_answer,
+                                        setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_an_enrolled_certificate_that_is_refused_is_given_up_and_asked_for_anew,
+                                        setup_asking, test_device_teardown),
     };
     return RUN_TESTS(tests);
 }

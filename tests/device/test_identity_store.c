@@ -51,7 +51,8 @@ static void write_identity(store_test_t *test, cert_slot_t slot, uint32_t genera
 
 static void write_record(store_test_t *test, cert_slot_t current, cert_slot_t trial, uint32_t generation)
 {
-    const cert_commit_record_t record = {.current = current, .trial = trial, .generation = generation, .trial_refusals = 2};
+    const cert_commit_record_t record = {
+        .current = current, .trial = trial, .generation = generation, .trial_refusals = 2};
     assert_int_equal(store_write_record(&test->port, &record), CERT_OK);
 }
 
@@ -342,8 +343,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_key_stays_in_the_scratch_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_anywhere_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_torn_or_overlong_slot_is_corrupt, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lengths_that_do_not_add_up_are_corrupt_even_with_a_good_crc, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_slot_of_a_newer_version_is_told_apart_from_a_corrupt_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lengths_that_do_not_add_up_are_corrupt_even_with_a_good_crc, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_slot_of_a_newer_version_is_told_apart_from_a_corrupt_one, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_errors_of_the_medium_are_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_new_device_has_no_identity_and_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_consistent_store_is_left_alone, setup, teardown),
@@ -352,9 +355,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_promotion_cut_before_the_tidying_is_completed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_lost_record_is_rebuilt_from_the_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_corrupt_record_is_rebuilt_wherever_the_bit_flipped, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_record_that_makes_no_sense_is_rebuilt_even_with_a_good_crc, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_record_that_makes_no_sense_is_rebuilt_even_with_a_good_crc, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_nothing_of_a_newer_version_is_used_or_changed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair, setup,
+                                        teardown),
     };
     return RUN_TESTS(tests);
 }

@@ -116,7 +116,9 @@ static void test_what_is_not_a_pem_key_is_not_taken(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", "hello", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "",
+        "hello",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {

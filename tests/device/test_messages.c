@@ -29,7 +29,11 @@ static void test_an_object_is_read(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "{}", " \t\r\n{ \"a\" : 1 } \n", "{\"a\":\"\\n\\u00e9\\\"\\\\\"}", "{\"a\":\"\xc3\xa9\"}", "{\"a\":[[[[[[[1]]]]]]]}",
+        "{}",
+        " \t\r\n{ \"a\" : 1 } \n",
+        "{\"a\":\"\\n\\u00e9\\\"\\\\\"}",
+        "{\"a\":\"\xc3\xa9\"}",
+        "{\"a\":[[[[[[[1]]]]]]]}",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         message_free(parse_good(texts[i]));
@@ -40,8 +44,31 @@ static void test_what_is_not_one_json_object_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", " ", "null", "[]", "\"text\"", "1", "{", "}", "{\"a\":1", "{\"a\":}", "{\"a\" 1}", "{a:1}", "{'a':1}", "{\"a\":1,}",
-        "{\"a\":tru}", "{\"a\":\"x}", "{\"a\":\"\\x\"}", "{}{}", "{} x", "{}\"", "{} // why", "\x01{}", "{\x02}", "{\"a\":\x0b""1}",
+        "",
+        " ",
+        "null",
+        "[]",
+        "\"text\"",
+        "1",
+        "{",
+        "}",
+        "{\"a\":1",
+        "{\"a\":}",
+        "{\"a\" 1}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":1,}",
+        "{\"a\":tru}",
+        "{\"a\":\"x}",
+        "{\"a\":\"\\x\"}",
+        "{}{}",
+        "{} x",
+        "{}\"",
+        "{} // why",
+        "\x01{}",
+        "{\x02}",
+        "{\"a\":\x0b"
+        "1}",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         cJSON *tree = NULL;
@@ -59,7 +86,8 @@ static void test_a_raw_line_break_in_a_string_is_refused_and_explained(void **st
     (void)state;
     cJSON *tree;
     const char *why = NULL;
-    assert_int_equal(parse("{\"new_certificate\":\"-----BEGIN CERTIFICATE-----\nMIIB\"}", &tree, &why), CERT_ERR_BAD_MESSAGE);
+    assert_int_equal(parse("{\"new_certificate\":\"-----BEGIN CERTIFICATE-----\nMIIB\"}", &tree, &why),
+                     CERT_ERR_BAD_MESSAGE);
     assert_non_null(strstr(why, "line break"));
     assert_int_equal(parse("{\"a\":\"\r\"}", &tree, &why), CERT_ERR_BAD_MESSAGE);
     assert_non_null(strstr(why, "line break"));
@@ -112,7 +140,8 @@ static void test_brackets_inside_strings_are_text(void **state)
 static void test_no_prefix_of_a_message_is_a_message(void **state)
 {
     (void)state;
-    static const char message[] = "{\"rotation_id\":\"r\\u0031\",\"mode\":\"csr\",\"key\":\"same\",\"x\":[1,{\"y\":null}]}";
+    static const char message[] =
+        "{\"rotation_id\":\"r\\u0031\",\"mode\":\"csr\",\"key\":\"same\",\"x\":[1,{\"y\":null}]}";
     for (size_t len = 0; len < strlen(message); len++) {
         uint8_t *prefix = malloc(len + 1); /* exactly as large: reading past the end is found */
         memcpy(prefix, message, len);
@@ -173,7 +202,8 @@ static void test_an_id_that_could_forge_a_log_line_is_refused(void **state)
         "{\"rotation_id\":\"a\\nE (1) forged\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"a\\\"\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"caf\xc3\xa9\",\"certificate_id\":\"ab\"}",
-        "{\"rotation_id\":\"12345678901234567890123456789012345678901234567890123456789012345\",\"certificate_id\":\"ab\"}",
+        "{\"rotation_id\":\"12345678901234567890123456789012345678901234567890123456789012345\","
+        "\"certificate_id\":\"ab\"}",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         cJSON *tree = parse_good(texts[i]);
@@ -196,8 +226,8 @@ static void test_a_rejection_is_read_and_an_absurd_delay_is_bounded(void **state
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[200];
-        snprintf(text, sizeof(text), "{\"request_id\":\"r1\",\"code\":\"busy\",\"message\":\"later\",\"retry_after_s\":%s}",
-                 rows[i].retry);
+        snprintf(text, sizeof(text),
+                 "{\"request_id\":\"r1\",\"code\":\"busy\",\"message\":\"later\",\"retry_after_s\":%s}", rows[i].retry);
         cJSON *tree = parse_good(text);
         message_rejected_t message;
         const char *why;
@@ -294,7 +324,8 @@ static void test_the_device_writes_what_the_protocol_says(void **state)
     (void)state;
     char out[CERT_MESSAGE_MAX + 1];
     assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "A\nB\n", "linux", "1.0"), CERT_OK);
-    assert_string_equal(out, "{\"request_id\":\"r1\",\"csr\":\"A\\nB\\n\",\"hardware\":{\"model\":\"linux\",\"firmware\":\"1.0\"}}");
+    assert_string_equal(
+        out, "{\"request_id\":\"r1\",\"csr\":\"A\\nB\\n\",\"hardware\":{\"model\":\"linux\",\"firmware\":\"1.0\"}}");
     assert_int_equal(message_write_csr(out, sizeof(out), "r1", "A", false), CERT_OK);
     assert_string_equal(out, "{\"rotation_id\":\"r1\",\"csr\":\"A\"}");
     assert_int_equal(message_write_csr(out, sizeof(out), "r1", "A", true), CERT_OK);
@@ -309,15 +340,19 @@ static void test_the_device_writes_what_the_protocol_says(void **state)
     status.code = CERT_ERR_STALE;
     status.message = "too \"old\"";
     assert_int_equal(message_write_status(out, sizeof(out), &status, 7), CERT_OK);
-    assert_string_equal(out, "{\"rotation_id\":\"r1\",\"state\":\"rejected\",\"certificate_id\":\"ab\",\"generation\":3,"
-                             "\"not_after\":\"2027-01-15T08:00:00Z\",\"trust_version\":7,\"code\":\"stale\",\"message\":\"too \\\"old\\\"\"}");
+    assert_string_equal(
+        out,
+        "{\"rotation_id\":\"r1\",\"state\":\"rejected\",\"certificate_id\":\"ab\",\"generation\":3,"
+        "\"not_after\":\"2027-01-15T08:00:00Z\",\"trust_version\":7,\"code\":\"stale\","
+                        "\"message\":\"too \\\"old\\\"\"}");
 }
 
 static void test_a_message_that_does_not_fit_is_not_cut(void **state)
 {
     (void)state;
     char out[40];
-    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "a request longer than that", "x", "y"), CERT_ERR_TOO_LARGE);
+    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "a request longer than that", "x", "y"),
+                     CERT_ERR_TOO_LARGE);
 }
 
 int main(void)

@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The power goes before the first change of the store, before the second, and so on, until a whole life story passes undisturbed; a cloud
- * keeps answering. Whenever the power comes back, the device has to end up online with an identity that the cloud accepts,
- * and with a clean store.
+ * The power goes before the first change of the store, before the second, and so on, until a whole life story passes
+ * undisturbed; a cloud keeps answering. Whenever the power comes back, the device has to end up online with an identity
+ * that the cloud accepts, and with a clean store.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@
 /** What the cloud remembers of the device. */
 typedef struct {
     test_device_t *device;
-    char *answer;                       /* of a rotation by CSR, made once */
-    char old_id[CERT_ID_LEN + 1];       /* in use before the rotation; "" before the enrolment */
-    char new_id[CERT_ID_LEN + 1];       /* issued last */
+    char *answer;                 /* of a rotation by CSR, made once */
+    char old_id[CERT_ID_LEN + 1]; /* in use before the rotation; "" before the enrolment */
+    char new_id[CERT_ID_LEN + 1]; /* issued last */
     bool committed;
 } cloud_t;
 
@@ -45,14 +45,16 @@ static bool step_enrolment(cloud_t *cloud)
     if (device->agent.phase == CERT_PHASE_CONNECTING) {
         device_connected(device);
     }
-    if (is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE && device->agent.using == CERT_IDENTITY_BOOTSTRAP) {
+    if (is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE &&
+        device->agent.using == CERT_IDENTITY_BOOTSTRAP) {
         const test_leaf_t leaf = pki_good_leaf();
         device_receive_from(device, TOPIC_ACCEPTED, cloud_answer(device, TOPIC_ENROLL, &leaf));
     }
     if (device->agent.phase == CERT_PHASE_WAITING) {
         device_wait(device);
     }
-    return is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE && device->agent.using == CERT_IDENTITY_OPERATIONAL;
+    return is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE &&
+           device->agent.using == CERT_IDENTITY_OPERATIONAL;
 }
 
 /** The cloud lets in the certificate issued last, and the one before it until the commit. */
@@ -148,7 +150,8 @@ static bool step_rollback(cloud_t *cloud)
         device_receive(device, TOPIC_ROTATE, cloud->answer);
         return false;
     }
-    return is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE && device->agent.using == CERT_IDENTITY_OPERATIONAL;
+    return is_alive(device) && device->agent.phase == CERT_PHASE_ONLINE &&
+           device->agent.using == CERT_IDENTITY_OPERATIONAL;
 }
 
 /** Nothing is left over: one identity, in the current slot, and the record says so after another restart, too. */
@@ -161,7 +164,8 @@ static void assert_clean(test_device_t *device)
     bool current_is_a = device->agent.record.current == CERT_SLOT_A;
     assert_non_null(fake_port_value(&device->fake, current_is_a ? "slot_a" : "slot_b"));
     assert_null(fake_port_value(&device->fake, current_is_a ? "slot_b" : "slot_a"));
-    assert_true(pki_key_belongs(device->fake.connect.key, device->fake.connect.key_len, device->fake.connect.chain_pem));
+    assert_true(
+        pki_key_belongs(device->fake.connect.key, device->fake.connect.key_len, device->fake.connect.chain_pem));
 }
 
 /** Tell a story; after `power_left` changes the power goes, comes back, and the story goes on. @return was it cut? */
@@ -185,7 +189,10 @@ static bool tell(cloud_t *cloud, bool (*step)(cloud_t *cloud), int power_left)
     return false;
 }
 
-/** Tell a story with the power cut before each of its changes. @param enrolled  Does it begin with an enrolled device? */
+/**
+ * Tell a story with the power cut before each of its changes.
+ * @param enrolled  Does it begin with an enrolled device?
+ */
 static void sweep(bool (*step)(cloud_t *cloud), bool enrolled)
 {
     int power_left = 0;

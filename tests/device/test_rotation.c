@@ -72,7 +72,8 @@ static void test_a_rotation_by_csr_from_order_to_commit(void **state)
     assert_said(device, TOPIC_STATUS, "certificate_id", device->certificate_id);
     assert_int_equal(device->fake.disconnects, 1);
     assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_TRIAL);
-    assert_true(pki_key_belongs(device->fake.connect.key, device->fake.connect.key_len, device->fake.connect.chain_pem));
+    assert_true(
+        pki_key_belongs(device->fake.connect.key, device->fake.connect.key_len, device->fake.connect.chain_pem));
     assert_memory_not_equal(device->fake.connect.key, old_key, device->fake.connect.key_len);
 
     device_connected(device);
@@ -161,7 +162,8 @@ static void test_a_refused_request_ends_the_rotation(void **state)
     test_device_t *device = *state;
     device_receive(device, TOPIC_ROTATE, ROTATE_BY_CSR("r1", "ec-p256"));
     char *answer = good_answer(device);
-    device_receive(device, TOPIC_ROTATION_REJECTED, "{\"rotation_id\":\"r1\",\"code\":\"not_allowed\",\"message\":\"no\"}");
+    device_receive(device, TOPIC_ROTATION_REJECTED,
+                   "{\"rotation_id\":\"r1\",\"code\":\"not_allowed\",\"message\":\"no\"}");
     assert_true(fake_port_has_logged(&device->fake, "code=not_allowed"));
     device_receive_from(device, TOPIC_ISSUED, answer);
     assert_rejected(device, "stale");
@@ -275,7 +277,8 @@ static void push(test_device_t *device, const test_authority_t *issuer, const te
     EVP_PKEY *key = pki_ec_key("P-256");
     char *certificate = pki_issue(issuer, key, leaf);
     char *own_key_pem = pki_key_pem(key);
-    device_receive_from(device, TOPIC_ROTATE, cloud_push(device, "r1", certificate, key_pem != NULL ? key_pem : own_key_pem));
+    device_receive_from(device, TOPIC_ROTATE,
+                        cloud_push(device, "r1", certificate, key_pem != NULL ? key_pem : own_key_pem));
     EVP_PKEY_free(key);
     free(own_key_pem);
     free(certificate);
@@ -304,7 +307,8 @@ static void test_every_bad_push_is_rejected_with_its_code_and_changes_nothing(vo
         const char *code;
     } rows[] = {
         {&device->pki.issuing, &good, other_key, "key_mismatch"},
-        {&device->pki.issuing, &good, "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n", "bad_message"},
+        {&device->pki.issuing, &good, "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n",
+         "bad_message"},
         {&device->pki.foreign_root, &good, NULL, "untrusted"},
         {&device->pki.issuing, &server, NULL, "untrusted"},
         {&device->pki.issuing, &other_device, NULL, "wrong_subject"},
@@ -328,8 +332,16 @@ static void test_every_broken_message_is_bad_message_and_changes_nothing(void **
 {
     test_device_t *device = *state;
     static const char *const texts[] = {
-        "", "{", "not json", "[]", "{}", "{\"new_certificate\":\"x\"}", "{\"new_certificate\":\"-----BEGIN CERTIFICATE-----\nMIIB\"}",
-        "{\"new_certificate\":\"x\",\"new_private_key\":\"y\"}", "{\"mode\":\"csr\"}", "{\"rotation_id\":{},\"mode\":\"csr\",\"key\":\"same\"}",
+        "",
+        "{",
+        "not json",
+        "[]",
+        "{}",
+        "{\"new_certificate\":\"x\"}",
+        "{\"new_certificate\":\"-----BEGIN CERTIFICATE-----\nMIIB\"}",
+        "{\"new_certificate\":\"x\",\"new_private_key\":\"y\"}",
+        "{\"mode\":\"csr\"}",
+        "{\"rotation_id\":{},\"mode\":\"csr\",\"key\":\"same\"}",
     };
     unsigned changes = device->fake.changes;
     for (size_t i = 0; i < COUNT(texts); i++) {
@@ -596,7 +608,8 @@ static void test_a_boot_loop_during_a_trial_rolls_back(void **state)
     assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_OPERATIONAL);
     assert_unchanged(device);
     device_connected(device);
-    assert_int_equal(strstr(device->fake.published[device->fake.published_count - 2].payload, "rolled_back") != NULL, true);
+    assert_int_equal(strstr(device->fake.published[device->fake.published_count - 2].payload, "rolled_back") != NULL,
+                     true);
 }
 
 static void test_power_cycles_during_a_trial_neither_brick_nor_end_it_at_once(void **state)

@@ -37,7 +37,11 @@ static void test_the_defaults(void **state)
         const char *key;
         const char *value;
     } rows[] = {
-        {"id", ""}, {"broker", ""}, {"port", "8883"}, {"bootstrap-port", "8884"}, {"backoff-min-ms", "1000"},
+        {"id", ""},
+        {"broker", ""},
+        {"port", "8883"},
+        {"bootstrap-port", "8884"},
+        {"backoff-min-ms", "1000"},
         {"backoff-max-ms", "300000"},
     };
     cert_settings_t settings;
@@ -94,11 +98,32 @@ static void test_a_bad_value_changes_nothing(void **state)
         const char *key;
         const char *value;
     } rows[] = {
-        {"id", ""}, {"id", "ab"}, {"id", "-pump"}, {"id", "pump 42"}, {"id", "pump/42"}, {"id", "pump#"}, {"id", "pump+"},
-        {"id", "p\xc3\xbcmp"}, {"broker", ""}, {"broker", "a b"}, {"broker", "mqtts://host"}, {"broker", "ho\"st"},
-        {"port", "0"}, {"port", "65536"}, {"port", "-1"}, {"port", "+5"}, {"port", "8883x"}, {"port", ""}, {"port", " 1"},
-        {"port", "4294967297"}, {"port", "99999999999999999999"}, {"backoff-min-ms", "9"}, {"backoff-min-ms", "3600001"},
-        {"backoff-min-ms", "300001"}, {"backoff-max-ms", "999"}, {"backoff-max-ms", "86400001"},
+        {"id", ""},
+        {"id", "ab"},
+        {"id", "-pump"},
+        {"id", "pump 42"},
+        {"id", "pump/42"},
+        {"id", "pump#"},
+        {"id", "pump+"},
+        {"id", "p\xc3\xbcmp"},
+        {"broker", ""},
+        {"broker", "a b"},
+        {"broker", "mqtts://host"},
+        {"broker", "ho\"st"},
+        {"port", "0"},
+        {"port", "65536"},
+        {"port", "-1"},
+        {"port", "+5"},
+        {"port", "8883x"},
+        {"port", ""},
+        {"port", " 1"},
+        {"port", "4294967297"},
+        {"port", "99999999999999999999"},
+        {"backoff-min-ms", "9"},
+        {"backoff-min-ms", "3600001"},
+        {"backoff-min-ms", "300001"},
+        {"backoff-max-ms", "999"},
+        {"backoff-max-ms", "86400001"},
     };
     cert_settings_t before = test->settings;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -148,7 +173,13 @@ static void test_corrupt_settings_are_reported_and_not_half_used(void **state)
 {
     settings_test_t *test = *state;
     static const char *const texts[] = {
-        "", "garbage", "[]", "{\"port\":\"18883\"", "{\"port\":18883}", "{\"id\":\"x\"}", "{\"broker\":\"good\",\"port\":\"0\"}",
+        "",
+        "garbage",
+        "[]",
+        "{\"port\":\"18883\"",
+        "{\"port\":18883}",
+        "{\"id\":\"x\"}",
+        "{\"broker\":\"good\",\"port\":\"0\"}",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         test->port.kv_write(test->port.ctx, "settings", (const uint8_t *)texts[i], strlen(texts[i]));

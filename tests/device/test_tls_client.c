@@ -27,7 +27,8 @@ typedef struct {
     int ends[2];
 } tls_test_t;
 
-/** The server's context: a certificate for `names` issued by `issuer`; asks for client certificates issued below our root. */
+/** The server's context: a certificate for `names` issued by `issuer`; asks for client certificates issued below our
+ * root. */
 static SSL_CTX *make_server(tls_test_t *test, const test_authority_t *issuer, const char *names)
 {
     EVP_PKEY *key = pki_ec_key("P-256");
@@ -252,7 +253,8 @@ static void test_only_alerts_about_our_certificate_are_held_against_it(void **st
     static const int not_about[] = {-1, 10, 20, 22, 40, 47, 50, 70, 71, 80, 86, 90, 109, 112, 120};
     for (size_t i = 0; i < COUNT(about); i++) {
         assert_true(tls_client_identity_refused(&(tls_client_t){.alert = about[i], .identity_shown = true}));
-        assert_false(tls_client_identity_refused(&(tls_client_t){.alert = about[i]})); /* said before it could be seen */
+        assert_false(
+            tls_client_identity_refused(&(tls_client_t){.alert = about[i]})); /* said before it could be seen */
     }
     for (size_t i = 0; i < COUNT(not_about); i++) {
         assert_false(tls_client_identity_refused(&(tls_client_t){.alert = not_about[i], .identity_shown = true}));

@@ -184,11 +184,18 @@ static void test_a_broken_order_is_bad_message(void **state)
 {
     test_device_t *device = *state;
     static const char *const texts[] = {
-        "{}", "{\"version\":1}", "{\"version\":1,\"anchors\":[]}", "{\"version\":1,\"anchors\":\"x\",\"signature\":\"AA==\"}",
-        "{\"version\":1,\"anchors\":[1],\"signature\":\"AA==\"}", "{\"version\":0,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
-        "{\"version\":-1,\"anchors\":[\"x\"],\"signature\":\"AA==\"}", "{\"version\":1e30,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
-        "{\"version\":\"1\",\"anchors\":[\"x\"],\"signature\":\"AA==\"}", "{\"version\":1,\"anchors\":[\"x\"],\"signature\":\"?\"}",
-        "{\"version\":1,\"anchors\":[\"x\"],\"signature\":\"AA==\"}", "{\"version\":1,\"anchors\":[\"x\"]}",
+        "{}",
+        "{\"version\":1}",
+        "{\"version\":1,\"anchors\":[]}",
+        "{\"version\":1,\"anchors\":\"x\",\"signature\":\"AA==\"}",
+        "{\"version\":1,\"anchors\":[1],\"signature\":\"AA==\"}",
+        "{\"version\":0,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
+        "{\"version\":-1,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
+        "{\"version\":1e30,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
+        "{\"version\":\"1\",\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
+        "{\"version\":1,\"anchors\":[\"x\"],\"signature\":\"?\"}",
+        "{\"version\":1,\"anchors\":[\"x\"],\"signature\":\"AA==\"}",
+        "{\"version\":1,\"anchors\":[\"x\"]}",
     };
     unsigned changes = device->fake.changes;
     for (size_t i = 0; i < COUNT(texts); i++) {
@@ -227,6 +234,18 @@ static void test_anchors_that_verify_no_server_are_given_up(void **state)
     assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
     device_connected(device);
     assert_int_equal(said_version(device), 0);
+}
+
+static void test_a_device_that_loses_power_after_every_attempt_is_not_locked_out(void **state)
+{
+    test_device_t *device = *state;
+    lock_out(device);
+    for (int i = 0; i < 30 && trusts_foreign_root(device); i++) {
+        cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_SERVER_UNTRUSTED, NULL,
+                                device->now_ms);
+        device_power_cycle(device);
+    }
+    assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
 }
 
 static void test_no_network_says_nothing_about_the_anchors(void **state)
@@ -292,6 +311,7 @@ int main(void)
         ONLINE(test_a_broken_order_is_bad_message),
         ONLINE(test_a_full_store_refuses_the_anchors),
         ONLINE(test_anchors_that_verify_no_server_are_given_up),
+        ONLINE(test_a_device_that_loses_power_after_every_attempt_is_not_locked_out),
         ONLINE(test_no_network_says_nothing_about_the_anchors),
         ONLINE(test_corrupt_anchors_are_replaced_by_those_from_the_factory),
         cmocka_unit_test(test_power_lost_at_any_change_leaves_one_set_or_the_other),

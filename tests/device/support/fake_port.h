@@ -4,8 +4,8 @@
  */
 /**
  * @file
- * @brief A platform in RAM: a store that can fail or lose power at any write, a clock that is set by hand, and a record of all that
- * the core asked for.
+ * @brief A platform in RAM: a store that can fail or lose power at any write, a clock that is set by hand, and a record
+ * of all that the core asked for.
  */
 #pragma once
 
@@ -48,24 +48,24 @@ typedef struct {
 typedef struct {
     /* The medium */
     fake_value_t values[FAKE_VALUES_MAX];
-    unsigned changes;              /* writes and erases carried out */
-    cert_status_t read_status;     /* what every read returns, if not CERT_OK */
-    cert_status_t write_status;    /* what every write and erase returns, if not CERT_OK */
-    int power_left;                /* changes until the power goes; -1: never */
-    bool power_lost;               /* nothing has any effect any more */
+    unsigned changes;           /* writes and erases carried out */
+    cert_status_t read_status;  /* what every read returns, if not CERT_OK */
+    cert_status_t write_status; /* what every write and erase returns, if not CERT_OK */
+    int power_left;             /* changes until the power goes; -1: never */
+    bool power_lost;            /* nothing has any effect any more */
     cert_boot_ram_t boot_ram;
 
     /* The clock */
     int64_t clock;
 
     /* What the core asked for, since the last fake_port_forget() */
-    fake_connect_t connect;        /* the last one */
+    fake_connect_t connect; /* the last one */
     unsigned connects;
     unsigned disconnects;
     unsigned restarts;
     fake_message_t published[FAKE_PUBLISHED_MAX];
     unsigned published_count;
-    cert_status_t publish_status;  /* what every publish returns */
+    cert_status_t publish_status; /* what every publish returns */
     char subscribed[FAKE_SUBSCRIBED_MAX][CERT_TOPIC_MAX];
     unsigned subscribed_count;
     char log[FAKE_LOG_MAX][CERT_LOG_LINE_MAX];

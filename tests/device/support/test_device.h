@@ -64,7 +64,8 @@ void device_receive(test_device_t *device, const char *topic, const char *payloa
 /** @brief From factory-new to connected with its own certificate. */
 void device_enroll(test_device_t *device);
 
-/** @brief What the device said last on a topic, as JSON; fails the test if it said nothing. Free with cJSON_Delete(). */
+/** @brief What the device said last on a topic, as JSON; fails the test if it said nothing. Free with cJSON_Delete().
+ */
 cJSON *device_said(test_device_t *device, const char *topic);
 
 /** @brief Assert a string field of what the device said last on a topic. */

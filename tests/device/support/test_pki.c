@@ -81,7 +81,8 @@ static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 
 static void add_name(X509_NAME *name, const char *common_name)
 {
-    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0), 1);
+    assert_int_equal(
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0), 1);
 }
 
 /** A certificate with all but its extensions and signature. */
@@ -106,7 +107,8 @@ static void sign(X509 *certificate, X509 *issuer, EVP_PKEY *issuer_key)
 }
 
 /** @param parent  NULL: self-signed */
-static test_authority_t make_authority(const char *name, const test_authority_t *parent, int64_t not_before, int64_t not_after)
+static test_authority_t make_authority(const char *name, const test_authority_t *parent, int64_t not_before,
+                                       int64_t not_after)
 {
     test_authority_t authority = {.key = pki_ec_key("P-256")};
     authority.certificate = begin_certificate(authority.key, name, not_before, not_after);
@@ -174,7 +176,8 @@ char *pki_issue(const test_authority_t *issuer, EVP_PKEY *subject_key, const tes
     add_extension(certificate, issuer->certificate, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(certificate, issuer->certificate, NID_key_usage, "critical,digitalSignature");
     if (!leaf->no_extended_key_usage) {
-        add_extension(certificate, issuer->certificate, NID_ext_key_usage, leaf->client_auth ? "clientAuth" : "serverAuth");
+        add_extension(certificate, issuer->certificate, NID_ext_key_usage,
+                      leaf->client_auth ? "clientAuth" : "serverAuth");
     }
     if (leaf->alternative_names != NULL) {
         add_extension(certificate, issuer->certificate, NID_subject_alt_name, leaf->alternative_names);

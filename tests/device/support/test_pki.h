@@ -32,13 +32,13 @@ typedef struct {
 /** @brief The hierarchy of the cloud, and one that is not ours. */
 typedef struct {
     test_authority_t root;
-    test_authority_t issuing;        /* below root; valid */
+    test_authority_t issuing;         /* below root; valid */
     test_authority_t expired_issuing; /* below root; past its notAfter */
-    test_authority_t bootstrap;      /* self-signed */
-    test_authority_t foreign_root;   /* self-signed, same name as root */
-    char *anchors_pem;               /* root */
-    char *chain_pem;                 /* issuing */
-    char *bootstrap_pem;             /* bootstrap certificate */
+    test_authority_t bootstrap;       /* self-signed */
+    test_authority_t foreign_root;    /* self-signed, same name as root */
+    char *anchors_pem;                /* root */
+    char *chain_pem;                  /* issuing */
+    char *bootstrap_pem;              /* bootstrap certificate */
     char *bootstrap_key_pem;
 } test_pki_t;
 
@@ -48,9 +48,9 @@ typedef struct {
     const char *second_common_name; /* NULL: none */
     int64_t not_before;
     int64_t not_after;
-    bool client_auth;               /* extended key usage clientAuth; else serverAuth */
+    bool client_auth; /* extended key usage clientAuth; else serverAuth */
     bool no_extended_key_usage;
-    const char *alternative_names;  /* as in openssl.cnf, e.g. "DNS:localhost"; NULL: none */
+    const char *alternative_names; /* as in openssl.cnf, e.g. "DNS:localhost"; NULL: none */
 } test_leaf_t;
 
 /** @brief Make the hierarchy. */
