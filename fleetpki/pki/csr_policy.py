@@ -15,6 +15,8 @@ from fleetpki.pki.identifiers import key_digest
 from fleetpki.pki.keys import KeyType, PublicKey
 
 MAX_CSR_CHARACTERS = 4096
+# What the parser raises for damaged input: the last two for a strange version and a name of strange type.
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion, TypeError)
 _DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
@@ -36,7 +38,7 @@ def check_csr(csr_pem: str, device_id: str) -> AcceptedCsr:
         requested_key = csr.public_key()
         digest = csr.signature_hash_algorithm
         names = [str(name.value) for name in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise Rejected(Code.BAD_CSR, "not a PKCS#10 request in PEM with a supported key") from error
     public_key, key_type = keys.accept(requested_key)
     if not isinstance(digest, _DIGESTS) or not _signature_is_valid(csr):

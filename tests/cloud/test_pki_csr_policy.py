@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Only the proven key of a well-formed request counts."""
 
+import base64
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,8 @@ from fleetpki.errors import Code, Rejected
 from fleetpki.pki.csr_policy import MAX_CSR_CHARACTERS, check_csr
 from fleetpki.pki.keys import KeyType
 from tests.cloud.doubles import make_csr, new_key
+
+GOOD_REQUEST = make_csr(new_key(), "sensor-1")
 
 
 def refusal(csr_pem: str, device_id: str = "sensor-1") -> Code:
@@ -94,6 +97,22 @@ def test_refuses_a_request_signed_with_sha1(tmp_path: Path) -> None:
     assert refusal(openssl_request(tmp_path, "-newkey", "rsa:2048", "-sha1")) == Code.BAD_CSR
 
 
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        pytest.param(b"\x02\x01\x00", b"\x02\x01\x07", id="unknown version"),
+        pytest.param(b"\x0c\x08sensor-1", b"\x03\x08\x00ensor-1", id="name that is a bit string"),
+    ],
+)
+def test_refuses_a_damaged_request(sound: bytes, damaged: bytes) -> None:
+    csr = x509.load_pem_x509_csr(GOOD_REQUEST.encode())
+    der = csr.public_bytes(serialization.Encoding.DER)
+    assert sound in der
+    body = base64.encodebytes(der.replace(sound, damaged, 1)).decode()
+    request = f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n"
+    assert refusal(request) == Code.BAD_CSR
+
+
 def test_refuses_a_request_of_unexpected_size() -> None:
     assert refusal("A" * (MAX_CSR_CHARACTERS + 1)) == Code.BAD_CSR
 
@@ -101,9 +120,6 @@ def test_refuses_a_request_of_unexpected_size() -> None:
 @given(st.text(max_size=300))
 def test_refuses_any_text_that_is_no_request(text: str) -> None:
     assert refusal(text) == Code.BAD_CSR
-
-
-GOOD_REQUEST = make_csr(new_key(), "sensor-1")
 
 
 @given(position=st.integers(min_value=30, max_value=300), replacement=st.characters(codec="ascii"))
