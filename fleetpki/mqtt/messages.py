@@ -14,7 +14,10 @@ from fleetpki.lifecycle import StatusState
 #: Largest message of the protocol, in bytes.
 MAX_MESSAGE = 8192
 
-RequestId = Annotated[str, Field(min_length=1, max_length=64)]
+#: Printable ASCII but blank, quote and backslash: it comes back in messages, logs and tables.
+RequestId = Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,64}$")]
+#: No control characters: an operator's terminal will show it.
+HarmlessText = Annotated[str, Field(max_length=512, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 CertificateId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -86,11 +89,11 @@ class StatusReport(Message):
 
     state: StatusState
     certificate_id: CertificateId
-    generation: Annotated[int, Field(ge=0)]
+    generation: Annotated[int, Field(ge=0, lt=2**32)]
     not_after: str
     rotation_id: RequestId | None = None
-    code: str | None = None
-    message: str | None = None
+    code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
+    message: HarmlessText | None = None
 
 
 class PushedRotation(Message):

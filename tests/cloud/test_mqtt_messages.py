@@ -47,6 +47,12 @@ def test_a_status_is_read_and_unknown_fields_are_ignored() -> None:
         payload(certificate_id="short"),
         payload(rotation_id=""),
         payload(rotation_id="r" * 65),
+        payload(rotation_id="a b"),
+        payload(rotation_id="r\n1"),
+        payload(generation=2**32),
+        payload(code="[red]"),
+        payload(message="\x1b]0;owned\x07"),
+        payload(message="x" * 513),
         payload(padding="x" * messages.MAX_MESSAGE),
     ],
 )
