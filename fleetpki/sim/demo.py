@@ -98,7 +98,7 @@ class Report:
         """Tell that a step has passed."""
         self._passed += 1
         self._print(
-            f"{self._number:>2}/{len(STEPS)} ok  {seconds:6.1f} s  {self._title} ({facts} facts)",
+            f"{self._number:>2}/{len(STEPS)} ok  {seconds:6.1f} s  {self._title} ({facts} checked)",
             {
                 "step": self._number,
                 "title": self._title,

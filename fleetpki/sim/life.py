@@ -196,8 +196,11 @@ class Life:
             for topic in (f"devices/{device_id}/certs/status", f"devices/{device_id}/certs/rotate"):
                 granted = await world.probe.may_publish(bus, client_id, topic)
                 world.check(f"{client_id} may not write {topic}", not granted)
-        posing = await world.probe.accepts(neighbour, device_id)
-        world.check(f"{self.bystander.device_id} may not call itself {device_id}", not posing)
+        link = self._connection(agent)
+        for bus, who in ((bootstrap, "a bootstrap holder"), (neighbour, self.bystander.device_id)):
+            posing = await world.probe.accepts(bus, device_id)
+            world.check(f"{who} may not call itself {device_id}", not posing)
+        world.check("nor did trying throw it off", self._connection(agent) == link)
 
     # 5 ------------------------------------------------------------------------------------------------------
 
