@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python size lint format clean
+.PHONY: help setup build demo test test-c test-python fuzz size lint format clean
 
 DEVICES ?= 1
+FUZZ_SECONDS ?= 60
 ARGS ?=
 PYTHON := .venv/bin/python
 # One build at a time per folder, however many makes run. Build output goes to stderr: stdout is the target's own.
@@ -19,6 +20,7 @@ help: ## List the targets
 	@echo "Options:"
 	@echo "  make demo DEVICES=25      the same life for 25 devices at once"
 	@echo "  make demo ARGS=--json     one JSON object per step"
+	@echo "  make fuzz FUZZ_SECONDS=600 each target ten minutes instead of one"
 	@echo "  make test ARGS='-k rotate' only some of the Python tests"
 
 setup: ## Install what is missing (packages, Python environment)
@@ -41,6 +43,10 @@ test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 
 test-python: build # Cloud units, system tests, and the device's life through pytest-embedded
 	@$(PYTHON) -m pytest -q -n auto $(ARGS)
+
+fuzz: setup ## Fuzz the device core under sanitizers; see tests/fuzz/README.md
+	@scripts/setup.sh clang libclang-rt-dev
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
 
 size: setup ## How small the device core is: code for RV32, worst stack, peak heap
 	@scripts/setup.sh gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf

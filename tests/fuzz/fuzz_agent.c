@@ -79,7 +79,7 @@ static void step_failed(run_t *run)
 static void step_keep_failing(run_t *run)
 {
     uint8_t choice = take_u8(run->input);
-    for (unsigned i = 0; i < 1 + (choice >> 4); i++) {
+    for (int i = 0; i <= choice >> 4; i++) {
         uint32_t wait_ms = world_tick(&run->world, 0);
         if (!run->world.asked) {
             world_tick(&run->world, wait_ms);

@@ -33,7 +33,7 @@ check_runtime() {
     mkdir -p "$build"
     echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d == 0 && n == 1; }' >"$probe"
     "$1" -fsanitize=fuzzer,address "$probe" -o "$build/.probe" 2>"$build/.probe.log" ||
-        fail "$1 cannot build fuzzers; on Debian and Ubuntu: apt-get install libclang-rt-dev (or libclang-rt-14-dev, …)
+        fail "$1 cannot build fuzzers; on Debian and Ubuntu: apt-get install libclang-rt-dev
 $(head -3 "$build/.probe.log")"
 }
 
