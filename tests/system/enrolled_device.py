@@ -15,19 +15,27 @@ _SLOT = struct.Struct("<BBIHHHH")
 _COMMIT = struct.Struct("<BBIBBH")
 _TIME = struct.Struct("<Hq")
 _VERSION = 1
-_ENROLMENT = 1
+_ENROLMENT, _ROTATION = 1, 2
 _SOFTWARE_KEY = 0
-_GENERATION = 1
-_SLOT_A = 1
-_NO_SLOT = 0
+_NO_SLOT, _SLOT_A, _SLOT_B = 0, 1, 2
 
 
-def write_store(home: Path, identity: Identity, chain_pem: str, settings: Mapping[str, str | int]) -> None:
-    """Let the device below ``home`` be enrolled with an identity, in slot A, and have these settings."""
+def write_store(
+    home: Path,
+    identity: Identity,
+    settings: Mapping[str, str | int],
+    *,
+    issuers_pem: str = "",
+    trial: Identity | None = None,
+) -> None:
+    """Let the device below ``home`` have enrolled, perhaps have an identity on trial, and these settings."""
     store = home / "store"
     store.mkdir(parents=True)
-    (store / "slot_a").write_bytes(_slot(identity, chain_pem))
-    (store / "commit").write_bytes(_framed(b"CMCR", _COMMIT.pack(_SLOT_A, _NO_SLOT, _GENERATION, 0, 0, 0)))
+    (store / "slot_a").write_bytes(_slot(_ENROLMENT, 1, identity, issuers_pem))
+    if trial is not None:
+        (store / "slot_b").write_bytes(_slot(_ROTATION, 2, trial, issuers_pem))
+    trial_slot = _NO_SLOT if trial is None else _SLOT_B
+    (store / "commit").write_bytes(_framed(b"CMCR", _COMMIT.pack(_SLOT_A, trial_slot, 1, 0, 0, 0)))
     (store / "settings").write_text(json.dumps({key: str(value) for key, value in settings.items()}))
 
 
@@ -41,10 +49,10 @@ def read_time_floor(home: Path) -> int | None:
     return int(seconds)
 
 
-def _slot(identity: Identity, chain_pem: str) -> bytes:
-    request_id, key, chain = b"factory", identity.key_der, chain_pem.encode()
+def _slot(origin: int, generation: int, identity: Identity, issuers_pem: str) -> bytes:
+    request_id, key, chain = b"request", identity.key_der, (identity.pem + issuers_pem).encode()
     lengths = len(request_id), len(key), len(chain)
-    header = _SLOT.pack(_ENROLMENT, _SOFTWARE_KEY, _GENERATION, *lengths, 0)
+    header = _SLOT.pack(origin, _SOFTWARE_KEY, generation, *lengths, 0)
     return _framed(b"CMID", header + request_id + key + chain)
 
 

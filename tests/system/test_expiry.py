@@ -88,8 +88,8 @@ def enrolled_for(world: World, validity: timedelta) -> tuple[Agent, Identity]:
     lifecycle.record_status(context, device_id=DEVICE, sender=answer.certificate_id, status=connected)
     identity = Identity(x509.load_pem_x509_certificate(answer.certificate_pem.encode()), key)
     device = world.new_agent(DEVICE)
-    chain = answer.certificate_pem + answer.chain_pem
-    write_store(device.home, identity, chain, world.cloud.device_settings(DEVICE))
+    settings = world.cloud.device_settings(DEVICE)
+    write_store(device.home, identity, settings, issuers_pem=answer.chain_pem)
     return device, identity
 
 

@@ -129,7 +129,13 @@ class Surroundings:
         return Tls(version, certificate, key, clients, crl)
 
     async def device(
-        self, port: int, identity: Identity | None = None, broker: str = HOST, backoff_ms: int = 3_600_000
+        self,
+        port: int,
+        identity: Identity | None = None,
+        broker: str = HOST,
+        *,
+        trial: Identity | None = None,
+        backoff_ms: int = 3_600_000,
     ) -> Agent:
         """Switch on a device that enrolled once; unless told otherwise it tries once."""
         identity = identity or self.identity()
@@ -146,7 +152,7 @@ class Surroundings:
             "backoff-min-ms": backoff_ms,
             "backoff-max-ms": backoff_ms,
         }
-        write_store(directory / "state", identity, identity.pem, settings)
+        write_store(directory / "state", identity, settings, trial=trial)
         agent = Agent(DEVICE, directory / "state", factory, Transcript())
         self._agents.append(agent)
         await agent.start()
@@ -366,6 +372,27 @@ async def test_what_is_not_the_identitys_fault_never_costs_it(cause: str, place:
             await agent.expect("disconnected: identity=operational")
     assert not any("identity=bootstrap" in line for line in agent.lines)
     assert contents(agent) == store
+
+
+async def test_three_refusals_of_an_identity_on_trial_bring_back_the_one_before(place: Surroundings) -> None:
+    trial = place.identity()
+    async with mosquitto(place.tls("1.3", revoked=trial)) as broker:
+        agent = await place.device(broker.port, trial=trial, backoff_ms=10)
+        await agent.expect("connected: identity=operational")
+        failures = [line for line in agent.lines if "disconnected:" in line]
+    assert len(failures) == 3
+    assert all("identity=trial why=refused" in line for line in failures)
+
+
+async def test_an_identity_on_trial_outlasts_what_is_not_its_fault(place: Surroundings) -> None:
+    async with scripted(place.tls("1.3"), connack(3)) as port:
+        agent = await place.device(port, trial=place.identity(), backoff_ms=10)
+        store = contents(agent)
+        for _ in range(25):
+            await agent.expect("disconnected: identity=trial why=network")
+    changed = {name for name, content in contents(agent).items() if store.get(name) != content}
+    assert changed <= {"commit"}  # which counts the boot
+    assert not any("rolled_back" in line for line in agent.lines)
 
 
 def contents(agent: Agent) -> dict[str, bytes]:
