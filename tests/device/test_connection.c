@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "bytes.h"
 #include "test_device.h"
 #include "testing.h"
 
@@ -55,14 +56,21 @@ static void test_a_store_that_cannot_be_used_keeps_the_agent_stopped(void **stat
 static void test_a_store_of_a_newer_version_keeps_the_agent_stopped_and_is_not_touched(void **state)
 {
     test_device_t *device = *state;
-    fake_port_value(&device->fake, "commit")->data[4] = 9;
-    unsigned changes = device->fake.changes;
-    fake_port_forget(&device->fake);
-    assert_int_equal(cert_agent_init(&device->agent, &device->config, &device->port), CERT_OK);
-    assert_int_equal(cert_agent_boot(&device->agent, 0), CERT_ERR_NEWER_FORMAT);
-    device_tick(device);
-    assert_int_equal(device->fake.connects, 0);
-    assert_int_equal(device->fake.changes, changes);
+    static const char *const keys[] = {"commit", "slot_a", "time"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        fake_value_t *value = fake_port_value(&device->fake, keys[i]);
+        const fake_value_t before = *value;
+        value->data[4] = 9; /* the format version; then the CRC */
+        bytes_put_u32(value->data + value->len - 4, bytes_crc32(value->data, value->len - 4));
+        unsigned changes = device->fake.changes;
+        fake_port_forget(&device->fake);
+        assert_int_equal(cert_agent_init(&device->agent, &device->config, &device->port), CERT_OK);
+        assert_int_equal(cert_agent_boot(&device->agent, 0), CERT_ERR_NEWER_FORMAT);
+        device_tick(device);
+        assert_int_equal(device->fake.connects, 0);
+        assert_int_equal(device->fake.changes, changes);
+        *value = before;
+    }
 }
 
 /* ---------------------------------------------------------------- backoff */

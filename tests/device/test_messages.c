@@ -8,9 +8,11 @@
 #include "messages.h"
 #include "testing.h"
 
+static char s_scratch[CERT_MESSAGE_MAX];
+
 static cert_status_t parse(const char *text, cJSON **tree, const char **why)
 {
-    return message_parse((const uint8_t *)text, strlen(text), tree, why);
+    return message_parse((const uint8_t *)text, strlen(text), s_scratch, tree, why);
 }
 
 static cJSON *parse_good(const char *text)
@@ -94,13 +96,30 @@ static void test_a_raw_line_break_in_a_string_is_refused_and_explained(void **st
     assert_int_equal(parse("{\"a\":\"\t\"}", &tree, &why), CERT_ERR_BAD_MESSAGE);
 }
 
+static void test_an_escape_that_ends_a_c_string_or_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        cJSON *tree;
+        const char *why = NULL;
+        assert_int_equal(parse(bad[i], &tree, &why), CERT_ERR_BAD_MESSAGE);
+        assert_non_null(why);
+    }
+    cJSON *tree;
+    const char *why;
+    assert_int_equal(parse("{\"a\":\"\\u00e9\\n\\\\\\\"\"}", &tree, &why), CERT_OK);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(tree, "a")), "\xC3\xA9\n\\\"");
+    message_free(tree);
+}
+
 static void test_bytes_after_a_nul_are_not_overlooked(void **state)
 {
     (void)state;
     static const uint8_t payload[] = "{}\0{}";
     cJSON *tree;
     const char *why;
-    assert_int_equal(message_parse(payload, sizeof(payload) - 1, &tree, &why), CERT_ERR_BAD_MESSAGE);
+    assert_int_equal(message_parse(payload, sizeof(payload) - 1, s_scratch, &tree, &why), CERT_ERR_BAD_MESSAGE);
 }
 
 static void test_the_largest_message_is_read_and_one_byte_more_is_refused(void **state)
@@ -111,9 +130,9 @@ static void test_the_largest_message_is_read_and_one_byte_more_is_refused(void *
     const char *why;
     memset(payload, ' ', CERT_MESSAGE_MAX + 1);
     memcpy(payload, "{}", 2);
-    assert_int_equal(message_parse(payload, CERT_MESSAGE_MAX, &tree, &why), CERT_OK);
+    assert_int_equal(message_parse(payload, CERT_MESSAGE_MAX, s_scratch, &tree, &why), CERT_OK);
     message_free(tree);
-    assert_int_equal(message_parse(payload, CERT_MESSAGE_MAX + 1, &tree, &why), CERT_ERR_BAD_MESSAGE);
+    assert_int_equal(message_parse(payload, CERT_MESSAGE_MAX + 1, s_scratch, &tree, &why), CERT_ERR_BAD_MESSAGE);
     free(payload);
 }
 
@@ -147,7 +166,7 @@ static void test_no_prefix_of_a_message_is_a_message(void **state)
         memcpy(prefix, message, len);
         cJSON *tree;
         const char *why;
-        assert_int_equal(message_parse(prefix, len, &tree, &why), CERT_ERR_BAD_MESSAGE);
+        assert_int_equal(message_parse(prefix, len, s_scratch, &tree, &why), CERT_ERR_BAD_MESSAGE);
         free(prefix);
     }
 }
@@ -361,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_an_object_is_read),
         cmocka_unit_test(test_what_is_not_one_json_object_is_refused),
         cmocka_unit_test(test_a_raw_line_break_in_a_string_is_refused_and_explained),
+        cmocka_unit_test(test_an_escape_that_ends_a_c_string_or_is_none_is_refused),
         cmocka_unit_test(test_bytes_after_a_nul_are_not_overlooked),
         cmocka_unit_test(test_the_largest_message_is_read_and_one_byte_more_is_refused),
         cmocka_unit_test(test_nesting_deeper_than_eight_is_refused),

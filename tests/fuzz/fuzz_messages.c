@@ -17,6 +17,8 @@
 #define STRINGS_MAX 4096
 
 /* Strings of the message being freed: all have to be zero by then. */
+static char s_scratch[CERT_MESSAGE_MAX];
+
 static const void *s_strings[STRINGS_MAX];
 static size_t s_string_count;
 
@@ -141,7 +143,7 @@ static void write_answers(const cJSON *tree)
     REQUIRE(message_write_status(out, sizeof(out), &said, UINT32_MAX) == CERT_OK, "no status could be written");
     cJSON *again;
     const char *why = NULL;
-    REQUIRE(message_parse((const uint8_t *)out, strlen(out), &again, &why) == CERT_OK, "a status is no message");
+    REQUIRE(message_parse((const uint8_t *)out, strlen(out), s_scratch, &again, &why) == CERT_OK, "a status is no message");
     const char *id_again = message_rotation_id(again);
     REQUIRE(id == NULL ? id_again == NULL : id_again != NULL && strcmp(id, id_again) == 0, "a status changes its rotation id");
     message_free(again);
@@ -156,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     cJSON *tree;
     const char *why = NULL;
-    cert_status_t status = message_parse(guarded_copy(data, len), len, &tree, &why);
+    cert_status_t status = message_parse(guarded_copy(data, len), len, s_scratch, &tree, &why);
     REQUIRE((status == CERT_OK) == (tree != NULL), "a tree without success, or success without a tree");
     check_outcome(status, why);
     if (tree != NULL) {

@@ -208,6 +208,9 @@ cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
     if (status == CERT_OK) {
         status = trust_update_load(agent);
     }
+    if (status == CERT_OK) {
+        status = time_floor_load(agent->port, agent->config->build_time, &agent->time_floor);
+    }
     if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: %s", status == CERT_ERR_NEWER_FORMAT
                   ? "written by a newer firmware; neither used nor changed" : "cannot be read or written");
@@ -216,7 +219,6 @@ cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
     if (note != NULL) {
         agent_log(agent, CERT_LOG_WARN, "store: %s", note);
     }
-    agent->time_floor = time_floor_load(agent->port, agent->config->build_time);
     if (agent->record.trial != CERT_SLOT_NONE) {
         count_boot_on_trial(agent, &boots);
     } else {

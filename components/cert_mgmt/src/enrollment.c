@@ -144,7 +144,7 @@ void enrollment_message(cert_agent_t *agent, const char *leaf, const uint8_t *pa
 {
     cJSON *tree;
     const char *why = NULL;
-    if (message_parse(payload, len, &tree, &why) != CERT_OK) {
+    if (message_parse(payload, len, agent->out, &tree, &why) != CERT_OK) {
         agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", why);
     } else if (strcmp(leaf, "accepted") == 0) {
         accepted(agent, tree, now_ms);

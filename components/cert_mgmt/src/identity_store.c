@@ -5,6 +5,7 @@
 #include "identity_store.h"
 
 #include <mbedtls/platform_util.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -147,12 +148,19 @@ static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *
     return CERT_OK;
 }
 
-/* The generation of a slot's identity if it has a certificate, else 0; CORRUPT and NOT_FOUND count as empty. */
-static cert_status_t read_generation(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *scratch,
-                                     uint32_t *generation)
+/** @brief What lies in a slot, without its secrets. */
+typedef struct {
+    bool is_corrupt;
+    uint32_t generation; /* of an identity that has its certificate; else 0 */
+} slot_content_t;
+
+/* Look into a slot. An error only when the store cannot be read, or must not be touched. */
+static cert_status_t look_into(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *scratch,
+                               slot_content_t *content)
 {
     cert_status_t status = store_read_slot(port, slot, blob, scratch);
-    *generation = status == CERT_OK && scratch->chain_len > 0 ? scratch->generation : 0;
+    content->is_corrupt = status == CERT_ERR_CORRUPT;
+    content->generation = status == CERT_OK && scratch->chain_len > 0 ? scratch->generation : 0;
     store_wipe_identity(scratch);
     return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT ? CERT_OK : status;
 }
@@ -175,10 +183,32 @@ static void rebuild_record(uint32_t generation_a, uint32_t generation_b, cert_co
     }
 }
 
+/* Finish with the slot that is not in use what a loss of power interrupted. */
+static cert_status_t tidy(const cert_port_t *port, cert_slot_t left, const slot_content_t *content, cert_commit_record_t *record,
+                          const char **note)
+{
+    if (content->is_corrupt) {
+        *note = "a slot not in use was corrupt and has been erased";
+        return store_erase_slot(port, left);
+    }
+    if (content->generation == 0) {
+        return CERT_OK;
+    }
+    if (content->generation <= record->generation || record->trial != CERT_SLOT_NONE) {
+        *note = "an identity that had been replaced already has been erased";
+        return store_erase_slot(port, left);
+    }
+    *note = "a staging that had been interrupted has been completed";
+    record->trial = left;
+    record->trial_refusals = 0;
+    record->trial_boots = 0;
+    return store_write_record(port, record);
+}
+
 cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t *scratch, cert_commit_record_t *record,
                          const char **note)
 {
-    uint32_t generation[CERT_SLOT_B + 1] = { 0 };
+    slot_content_t slots[CERT_SLOT_B + 1] = { 0 };
     *record = (cert_commit_record_t) { 0 };
     *note = NULL;
     cert_status_t found = read_record(port, record);
@@ -186,13 +216,13 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
         return found;
     }
     for (cert_slot_t slot = CERT_SLOT_A; slot <= CERT_SLOT_B; slot++) {
-        cert_status_t status = read_generation(port, slot, blob, scratch, &generation[slot]);
+        cert_status_t status = look_into(port, slot, blob, scratch, &slots[slot]);
         if (status != CERT_OK) {
             return status;
         }
     }
     if (found != CERT_OK) {
-        rebuild_record(generation[CERT_SLOT_A], generation[CERT_SLOT_B], record);
+        rebuild_record(slots[CERT_SLOT_A].generation, slots[CERT_SLOT_B].generation, record);
         if (found == CERT_ERR_NOT_FOUND && record->current == CERT_SLOT_NONE) {
             return CERT_OK;
         }
@@ -200,16 +230,5 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
         return store_write_record(port, record);
     }
     cert_slot_t left = store_free_slot(record);
-    if (left == CERT_SLOT_NONE || generation[left] == 0) {
-        return CERT_OK;
-    }
-    if (generation[left] > record->generation && record->trial == CERT_SLOT_NONE) {
-        *note = "a staging that had been interrupted has been completed";
-        record->trial = left;
-        record->trial_refusals = 0;
-        record->trial_boots = 0;
-        return store_write_record(port, record);
-    }
-    *note = "an identity that had been replaced already has been erased";
-    return store_erase_slot(port, left);
+    return left == CERT_SLOT_NONE ? CERT_OK : tidy(port, left, &slots[left], record, note);
 }

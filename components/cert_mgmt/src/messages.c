@@ -4,6 +4,7 @@
  */
 #include "messages.h"
 
+#include <ctype.h>
 #include <mbedtls/platform_util.h>
 #include <string.h>
 
@@ -26,11 +27,18 @@ static const char *bad_control_character(uint8_t c, bool in_string)
     return in_string && (c == '\n' || c == '\r') ? "a line break inside a string: write it as \\n" : "a control character";
 }
 
+/* The four digits after \u: hexadecimal (cJSON takes anything), and not all zero (which would end a C string early). */
+static bool is_good_code_point(const uint8_t *digits, size_t left)
+{
+    return left >= 4 && memcmp(digits, "0000", 4) != 0 && isxdigit(digits[0]) && isxdigit(digits[1]) && isxdigit(digits[2]) &&
+           isxdigit(digits[3]);
+}
+
 /*
- * What cJSON lets pass or answers with deep recursion: raw control characters, and nesting without end. Everything else is left to
- * cJSON.
+ * What cJSON lets pass or answers with deep recursion: raw control characters, bad code points, nesting without end. Everything else is
+ * left to cJSON, which is given `blanked`: the payload with the text of every string made unreadable.
  */
-static cert_status_t scan(const uint8_t *payload, size_t len, const char **why)
+static cert_status_t scan(const uint8_t *payload, size_t len, char *blanked, const char **why)
 {
     bool in_string = false;
     int depth = 0;
@@ -40,8 +48,13 @@ static cert_status_t scan(const uint8_t *payload, size_t len, const char **why)
         if (problem != NULL) {
             return bad(why, problem);
         }
-        if (in_string && c == '\\') {
+        blanked[i] = in_string && c != '"' && c != '\\' ? 'x' : (char)c;
+        if (in_string && c == '\\' && i + 1 < len) {
             i++;
+            if (payload[i] == 'u' && !is_good_code_point(payload + i + 1, len - i - 1)) {
+                return bad(why, "\\u needs four hexadecimal digits, and \\u0000 is not allowed");
+            }
+            blanked[i] = payload[i] == 'u' ? 'n' : (char)payload[i];
         } else if (c == '"') {
             in_string = !in_string;
         } else if (!in_string && (c == '{' || c == '[') && ++depth > NESTING_MAX) {
@@ -63,25 +76,33 @@ static bool only_space(const char *from, const char *end)
     return true;
 }
 
-cert_status_t message_parse(const uint8_t *payload, size_t len, cJSON **tree, const char **why)
+static cJSON *parse_object(const char *text, size_t len)
+{
+    const char *end = NULL;
+    cJSON *parsed = cJSON_ParseWithLengthOpts(text, len, &end, false);
+    if (cJSON_IsObject(parsed) && only_space(end, text + len)) {
+        return parsed;
+    }
+    message_free(parsed);
+    return NULL;
+}
+
+cert_status_t message_parse(const uint8_t *payload, size_t len, char *scratch, cJSON **tree, const char **why)
 {
     *tree = NULL;
     if (len > CERT_MESSAGE_MAX) {
         return bad(why, "larger than 8192 bytes");
     }
-    cert_status_t status = scan(payload, len, why);
+    cert_status_t status = scan(payload, len, scratch, why);
     if (status != CERT_OK) {
         return status;
     }
-    const char *text = (const char *)payload;
-    const char *end = NULL;
-    cJSON *parsed = cJSON_ParseWithLengthOpts(text, len, &end, false);
-    if (cJSON_IsObject(parsed) && only_space(end, text + len)) {
-        *tree = parsed;
-        return CERT_OK;
+    cJSON *blank = parse_object(scratch, len);
+    if (blank != NULL) {
+        cJSON_Delete(blank);
+        *tree = parse_object((const char *)payload, len);
     }
-    message_free(parsed);
-    return bad(why, "not a JSON object");
+    return *tree != NULL ? CERT_OK : bad(why, "not a JSON object");
 }
 
 static void wipe(cJSON *item)

@@ -72,13 +72,15 @@ typedef struct {
 
 /**
  * @brief Read a payload as one JSON object, strictly: RFC 8259 with nothing after the object, at most CERT_MESSAGE_MAX bytes,
- * nested at most 8 deep.
+ * nested at most 8 deep, no U+0000.
  *
+ * @param scratch    CERT_MESSAGE_MAX bytes. What is no JSON is found on a copy with its strings blanked, so that no part of a secret
+ *                   is left behind in memory that the JSON library gives up unwiped.
  * @param[out] tree  The object; NULL unless CERT_OK. Release with message_free().
  * @param[out] why   A string constant saying what is wrong, unless CERT_OK.
  * @return CERT_OK, CERT_ERR_BAD_MESSAGE
  */
-cert_status_t message_parse(const uint8_t *payload, size_t len, cJSON **tree, const char **why);
+cert_status_t message_parse(const uint8_t *payload, size_t len, char *scratch, cJSON **tree, const char **why);
 
 /** @brief Wipe every string of a message, then release it. NULL is allowed. */
 void message_free(cJSON *tree);

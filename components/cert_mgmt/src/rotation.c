@@ -382,7 +382,7 @@ void rotation_message(cert_agent_t *agent, const char *leaf, const uint8_t *payl
 {
     cJSON *tree;
     const char *why = NULL;
-    cert_status_t status = message_parse(payload, len, &tree, &why);
+    cert_status_t status = message_parse(payload, len, agent->out, &tree, &why);
     if (status == CERT_OK) {
         dispatch(agent, leaf, tree, now_ms);
     } else {

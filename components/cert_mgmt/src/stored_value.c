@@ -17,16 +17,17 @@ cert_status_t stored_value_read(const cert_port_t *port, const char *key, const 
     size_t total = 0;
     cert_status_t status = port->kv_read(port->ctx, key, blob, cap, &total);
     if (status != CERT_OK) {
-        return status == CERT_ERR_TOO_LARGE ? CERT_ERR_CORRUPT : status;
+        /* Losing power makes no value longer than ours are: a newer firmware has written this one. */
+        return status == CERT_ERR_TOO_LARGE ? CERT_ERR_NEWER_FORMAT : status;
     }
-    if (total < STORED_HEADER_LEN || memcmp(blob, magic, MAGIC_LEN) != 0) {
+    if (total < STORED_HEADER_LEN + STORED_CRC_LEN || memcmp(blob, magic, MAGIC_LEN) != 0 ||
+            bytes_get_u32(blob + total - STORED_CRC_LEN) != bytes_crc32(blob, total - STORED_CRC_LEN)) {
         return CERT_ERR_CORRUPT;
     }
     if (bytes_get_u16(blob + MAGIC_LEN) > FORMAT_VERSION) {
         return CERT_ERR_NEWER_FORMAT;
     }
-    if (total < min_len + STORED_CRC_LEN ||
-            bytes_get_u32(blob + total - STORED_CRC_LEN) != bytes_crc32(blob, total - STORED_CRC_LEN)) {
+    if (total < min_len + STORED_CRC_LEN) {
         return CERT_ERR_CORRUPT;
     }
     *len = total - STORED_CRC_LEN;

@@ -20,12 +20,12 @@
 #define STORED_CRC_LEN 4
 
 /**
- * @brief Read a value and check its frame. The version is judged before the CRC, as a newer format may put its CRC elsewhere.
+ * @brief Read a value and check its frame. A version is believed only if the CRC is right, which stays where it is in every version.
  *
  * @param magic       Four characters.
  * @param min_len     Fewest bytes before the CRC.
  * @param[out] len    Bytes before the CRC.
- * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT (also when larger than `cap`), CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE
+ * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT (also when larger than `cap`), CERT_ERR_STORAGE
  */
 cert_status_t stored_value_read(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t cap,
                                 size_t min_len, size_t *len);

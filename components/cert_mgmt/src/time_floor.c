@@ -13,15 +13,20 @@
 #define FLOOR_AT 8
 #define STEP_S 3600
 
-int64_t time_floor_load(const cert_port_t *port, int64_t build_time)
+cert_status_t time_floor_load(const cert_port_t *port, int64_t build_time, int64_t *floor)
 {
     uint8_t blob[FLOOR_LEN + STORED_CRC_LEN];
     size_t len = 0;
-    if (stored_value_read(port, FLOOR_KEY, FLOOR_MAGIC, blob, sizeof(blob), FLOOR_LEN, &len) != CERT_OK) {
-        return build_time;
+    *floor = build_time;
+    cert_status_t status = stored_value_read(port, FLOOR_KEY, FLOOR_MAGIC, blob, sizeof(blob), FLOOR_LEN, &len);
+    if (status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT) {
+        return CERT_OK;
     }
-    int64_t stored = (int64_t)bytes_get_u64(blob + FLOOR_AT);
-    return stored > build_time ? stored : build_time;
+    if (status == CERT_OK) {
+        int64_t stored = (int64_t)bytes_get_u64(blob + FLOOR_AT);
+        *floor = stored > build_time ? stored : build_time;
+    }
+    return status;
 }
 
 cert_status_t time_floor_raise(const cert_port_t *port, int64_t *floor, int64_t seconds)

@@ -19,9 +19,10 @@
 
 /**
  * @brief Read the stored floor.
- * @return The stored value if it is intact and later, else `build_time`.
+ * @param[out] floor  The stored value if it is intact and later, else `build_time`.
+ * @return CERT_OK also when nothing is stored or it is corrupt; CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE
  */
-int64_t time_floor_load(const cert_port_t *port, int64_t build_time);
+cert_status_t time_floor_load(const cert_port_t *port, int64_t build_time, int64_t *floor);
 
 /**
  * @brief Raise the floor to `seconds` if that is at least an hour later (which spares the flash), and store it.

@@ -30,6 +30,21 @@ static const char *key_of(trust_state_t state)
     return state == TRUST_PROVEN ? "trust" : "trust_trial";
 }
 
+static bool parse(mbedtls_x509_crt *anchors, const char *pem)
+{
+    return mbedtls_x509_crt_parse(anchors, (const unsigned char *)pem, strlen(pem) + 1) == 0;
+}
+
+/* Anchors that nobody could be verified with would lock the device out. */
+static bool is_usable(const char *pem)
+{
+    mbedtls_x509_crt anchors;
+    mbedtls_x509_crt_init(&anchors);
+    bool usable = parse(&anchors, pem);
+    mbedtls_x509_crt_free(&anchors);
+    return usable;
+}
+
 cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set)
 {
     size_t len = 0;
@@ -39,6 +54,10 @@ cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uin
     }
     size_t text_len = len - TRUST_HEADER_LEN;
     if (text_len > CERT_ANCHORS_PEM_MAX) {
+        return CERT_ERR_CORRUPT;
+    }
+    blob[len] = '\0'; /* where the CRC was */
+    if (!is_usable((const char *)blob + TRUST_HEADER_LEN)) {
         return CERT_ERR_CORRUPT;
     }
     set->refusals = bytes_get_u16(blob + TRUST_REFUSALS_AT);
@@ -60,11 +79,6 @@ cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, ui
 cert_status_t trust_store_erase(const cert_port_t *port, trust_state_t state)
 {
     return port->kv_erase(port->ctx, key_of(state));
-}
-
-static bool parse(mbedtls_x509_crt *anchors, const char *pem)
-{
-    return mbedtls_x509_crt_parse(anchors, (const unsigned char *)pem, strlen(pem) + 1) == 0;
 }
 
 /* The hash of what is signed: a head, the version, and the certificate id of each anchor, a line each. */

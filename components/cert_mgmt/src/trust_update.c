@@ -47,8 +47,12 @@ cert_status_t trust_update_load(cert_agent_t *agent)
     }
     uint32_t proven_version = agent->trust.version;
     status = trust_store_read(agent->port, TRUST_TRIAL, agent->blob, &agent->trust);
-    if (is_lost(status)) {
+    if (status == CERT_ERR_NOT_FOUND) {
         return CERT_OK;
+    }
+    if (status == CERT_ERR_CORRUPT) {
+        agent_log(agent, CERT_LOG_ERROR, "store: the trust anchors on trial are corrupt and have been erased");
+        return trust_store_erase(agent->port, TRUST_TRIAL);
     }
     if (status != CERT_OK) {
         return status;
