@@ -20,6 +20,7 @@ from fleetpki.lifecycle.transitions import (
     activate_enrolled,
     advance,
     close,
+    close_if_fallen_back,
     close_if_overdue,
     is_open,
     revoke,
@@ -247,7 +248,7 @@ def _begin_renewal(
     if reason != EXPIRING:
         raise Rejected(Code.NOT_ALLOWED, "there is no such rotation")
     current = queries.open_rotation(tx.session, device.device_id)
-    if current is not None and not close_if_overdue(tx, current):
+    if current is not None and not _has_ended(ctx, tx, current, sender):
         own = current.initiator == Initiator.DEVICE and current.state in _BEFORE_STAGED
         if not own or current.new is sender:
             raise _busy(ctx, f"rotation {current.rotation_id} is {current.state}")
@@ -255,6 +256,13 @@ def _begin_renewal(
     _, active = _require_certified(tx, device.device_id)
     key = KeyRequest.SAME if csr.key_digest == active.key_digest else csr.key_type
     return _open(tx, device, active, rotation_id, RotationMode.CSR, Initiator.DEVICE, key)
+
+
+def _has_ended(ctx: Context, tx: Transaction, rotation: Rotation, sender: Certificate) -> bool:
+    """Close a rotation that is over without anybody having said so."""
+    if close_if_overdue(tx, rotation):
+        return True
+    return rotation.new is not sender and close_if_fallen_back(ctx, tx, rotation)
 
 
 def _answer_to(

@@ -93,16 +93,9 @@ def _connected_with_current(report: _Report) -> None:
         return None
     if report.rotation() is rotation:
         report.note("status.contradicted")  # it speaks of the new certificate over the current one
-    if _has_fallen_back(report, rotation):
-        message = "the device was seen with its new certificate, and again with the former one"
-        return transitions.close(report.tx, rotation, RotationState.ROLLED_BACK, None, message)
+    if transitions.close_if_fallen_back(report.ctx, report.tx, rotation):
+        return None
     return _repeat(report, rotation)
-
-
-def _has_fallen_back(report: _Report, rotation: Rotation) -> bool:
-    """Whether a device seen with its candidate is back for good; right after, it may be a late message."""
-    long_ago = report.tx.now - report.ctx.policy.activation_window
-    return rotation.state == RotationState.COMMITTING and rotation.updated_at < long_ago
 
 
 def _repeat(report: _Report, rotation: Rotation) -> None:

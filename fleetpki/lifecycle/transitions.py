@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 
 from fleetpki.errors import Code
-from fleetpki.lifecycle.context import Transaction
+from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.registry import outbox, queries
 from fleetpki.registry.models import (
     OPEN_ROTATION,
@@ -71,6 +71,19 @@ def close_if_overdue(tx: Transaction, rotation: Rotation) -> bool:
         return False
     message = f"the deadline was {rotation.deadline.isoformat()}"
     close(tx, rotation, RotationState.ABANDONED, Code.DEADLINE_PASSED, message)
+    return True
+
+
+def close_if_fallen_back(ctx: Context, tx: Transaction, rotation: Rotation) -> bool:
+    """End a rotation whose device, once seen with its candidate, speaks over its former certificate again.
+
+    Right after the candidate was seen that may be a late message, so it counts only later.
+    """
+    long_ago = tx.now - ctx.policy.activation_window
+    if rotation.state != RotationState.COMMITTING or rotation.updated_at >= long_ago:
+        return False
+    message = "the device was seen with its new certificate, and again with the former one"
+    close(tx, rotation, RotationState.ROLLED_BACK, None, message)
     return True
 
 

@@ -208,6 +208,18 @@ class TestLostMessages:
 
 
 class TestEnds:
+    def test_a_renewal_over_the_former_certificate_says_so_as_well(self, fleet: Fleet, clock: Clock) -> None:
+        """A device that stays online says `connected` only once; without this its renewals stay busy."""
+        device = fleet.device("sensor-1")
+        rotation_id = device.is_asked_to_rotate()
+        new = device.requests(rotation_id, new_key()).certificate_id
+        device.says(StatusState.CONNECTED, rotation_id, over=new)
+        assert refused(lambda: device.requests("renew-1", new_key(), reason="expiring")) == Code.BUSY
+        clock.advance(timedelta(hours=2))
+        device.requests("renew-1", new_key(), reason="expiring")
+        assert device.rotation_state(rotation_id) == RotationState.ROLLED_BACK
+        assert device.rotation_state("renew-1") == RotationState.ISSUED
+
     def test_a_rejection_revokes_the_unused_certificate_and_says_why(
         self, fleet: Fleet, device: FakeDevice, rotation_id: str
     ) -> None:
