@@ -316,6 +316,30 @@ static void test_an_absurd_time_in_the_answer_does_no_harm(void **state)
     assert_said(device, TOPIC_STATUS, "state", "staged");
 }
 
+static void test_a_clock_that_only_the_bootstrap_certificate_vouches_for_does_not_raise_the_floor(void **state)
+{
+    test_device_t *device = *state;
+    device->fake.clock = TEST_NOW + 2 * TEST_DAY;
+    device_boot(device);
+    device_connected(device);
+    assert_true(device->agent.time_floor <= TEST_NOW);
+}
+
+static void test_a_certificate_refused_by_a_wrong_clock_is_asked_for_again_by_the_same_request(void **state)
+{
+    test_device_t *device = *state;
+    char *answer = good_answer(device);
+    device->fake.clock = TEST_NOW + 1000 * TEST_DAY;
+    device_receive(device, TOPIC_ACCEPTED, answer);
+    assert_gave_up(device);
+    assert_true(fake_port_has_logged(&device->fake, "code=expired"));
+    device->fake.clock = TEST_NOW;
+    device_wait(device);
+    device_connected(device);
+    device_receive_from(device, TOPIC_ACCEPTED, answer); /* what the cloud says to the same request */
+    assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_TRIAL);
+}
+
 static void test_a_device_that_does_not_know_the_time_learns_it_from_the_answer(void **state)
 {
     test_device_t *device = *state;
@@ -379,6 +403,10 @@ int main(void)
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_store_that_cannot_take_the_key_stops_the_request, test_device_setup,
                                         test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_only_the_bootstrap_certificate_vouches_for_does_not_raise_the_floor,
+                                        test_device_setup, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_certificate_refused_by_a_wrong_clock_is_asked_for_again_by_the_same_request,
+                                        setup_asking, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_an_absurd_time_in_the_answer_does_no_harm, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_device_that_does_not_know_the_time_learns_it_from_the_answer,

@@ -190,6 +190,18 @@ async def test_a_new_device_with_a_wrong_clock_enrols_when_it_is_set(
 
 
 @needs_libfaketime
+async def test_a_certificate_that_is_expired_by_a_wrong_clock_is_accepted_when_it_is_set(
+    up: World, clock: ClockOfADevice
+) -> None:
+    device = await switched_on(up, clock, PAST_THE_CERTIFICATE)
+    await device.expect("enroll: rejected code=expired")
+    assert is_not_ahead(read_time_floor(device.home))
+    clock.set(timedelta(0))
+    await device.expect("enroll: accepted")
+    await device.expect("connected: identity=trial")
+
+
+@needs_libfaketime
 async def test_a_clock_ahead_of_a_certificate_the_cloud_accepts_does_not_raise_the_floor(
     up: World, clock: ClockOfADevice
 ) -> None:

@@ -311,13 +311,15 @@ static void open_connection(cert_agent_t *agent, uint64_t now_ms)
 
 /*
  * The cloud has just accepted our certificate, so by its clock that is valid now. A clock of ours that says otherwise is wrong and must
- * not raise the floor.
+ * not raise the floor. Nor may a clock that only the bootstrap certificate vouches for: that one outlives by years the certificates
+ * it enrols for, and with a floor up there every one of them would count as expired.
  */
 static void note_good_time(cert_agent_t *agent)
 {
     bool is_known;
     int64_t now = time_floor_now(agent->port, agent->time_floor, &is_known);
-    int64_t good = is_known && now <= agent->summary.not_after ? now : agent->summary.not_before;
+    bool is_vouched_for = agent->using != CERT_IDENTITY_BOOTSTRAP && now <= agent->summary.not_after;
+    int64_t good = is_known && is_vouched_for ? now : agent->summary.not_before;
     if (time_floor_raise(agent->port, &agent->time_floor, good) != CERT_OK) {
         agent_log(agent, CERT_LOG_WARN, "store: the time floor could not be stored");
     }

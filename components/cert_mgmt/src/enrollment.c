@@ -116,8 +116,13 @@ static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
     }
     status = stage_answer(agent, &answer, &summary, &why);
     if (status != CERT_OK) {
-        /* The cloud would answer the same request with the same certificate for ever: begin anew, with a new key. */
-        staging_drop_pending(agent);
+        /*
+         * The cloud answers the same request with the same certificate for ever: begin anew, with a new key. But if it is only our clock
+         * that is against the certificate, that one will be good when the clock is.
+         */
+        if (status != CERT_ERR_EXPIRED && status != CERT_ERR_NOT_YET_VALID) {
+            staging_drop_pending(agent);
+        }
         give_up(agent, status, why, 0, now_ms);
         return;
     }

@@ -142,7 +142,7 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
     bool is_known;
     int64_t now = time_floor_now(agent->port, agent->time_floor, &is_known);
     int64_t lifetime = agent->summary.not_after - agent->summary.not_before;
-    if (!is_known || now < agent->summary.not_before + lifetime / 100 * CERT_RENEW_AT_PERCENT) {
+    if (!is_known || now < agent->summary.not_before + lifetime * CERT_RENEW_AT_PERCENT / 100) {
         return;
     }
     agent->renew_at_ms = now_ms + RENEWAL_RETRY_MS;
