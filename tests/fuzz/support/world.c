@@ -66,15 +66,17 @@ static uint64_t fingerprint(const void *bytes, size_t len)
     return hash;
 }
 
+/* One "not yet valid" is good as well: a device without a clock cannot tell, and the cloud will. */
 static bool is_good_certificate(const pool_key_t *owner, const char *chain)
 {
     bool found = false;
     mbedtls_x509_crt leaf;
     mbedtls_x509_crt_init(&leaf);
     if (mbedtls_x509_crt_parse(&leaf, (const unsigned char *)chain, strlen(chain) + 1) == 0) {
-        for (unsigned variant = 0; variant < POOL_GOOD_COUNT; variant++) {
+        for (unsigned variant = 0; variant < POOL_VARIANTS; variant++) {
             const pool_certificate_t *good = &owner->certificates[variant];
-            found |= leaf.tbs.len == good->signed_len && memcmp(leaf.tbs.p, good->signed_part, good->signed_len) == 0;
+            bool is_good = variant < POOL_GOOD_COUNT || variant == POOL_NOT_YET_VALID;
+            found |= is_good && leaf.tbs.len == good->signed_len && memcmp(leaf.tbs.p, good->signed_part, good->signed_len) == 0;
         }
     }
     mbedtls_x509_crt_free(&leaf);
