@@ -25,6 +25,7 @@ typedef struct {
     size_t der_len;
     uint8_t public_der[PUBLIC_DER_MAX];
     size_t public_len;
+    char *csr;                             /* the request last verified; NULL: none yet */
     authority_certificate_t *certificates; /* a list */
 } pool_key_t;
 
@@ -81,6 +82,11 @@ int authority_find_key(const uint8_t *public_der, size_t len)
 
 int authority_key_of_csr(const char *csr_pem)
 {
+    for (int i = 0; i < AUTHORITY_KEYS_MAX && s_keys[i].pkey != NULL; i++) {
+        if (s_keys[i].csr != NULL && strcmp(s_keys[i].csr, csr_pem) == 0) {
+            return i;
+        }
+    }
     EVP_PKEY *pkey = pki_csr_key(csr_pem, NULL);
     uint8_t der[PUBLIC_DER_MAX];
     uint8_t *out = der;
@@ -89,6 +95,8 @@ int authority_key_of_csr(const char *csr_pem)
     EVP_PKEY_free(pkey);
     int key = authority_find_key(der, (size_t)len);
     assert_true(key >= 0);
+    free(s_keys[key].csr);
+    s_keys[key].csr = strdup(csr_pem);
     return key;
 }
 

@@ -164,8 +164,10 @@ bool chaos_run(uint32_t seed, bool is_verbose, unsigned *cuts)
     }
     *cuts = run.cuts;
     bool came_through = end == LIFE_DONE && comes_to_rest(&run, is_verbose);
-    if (!came_through || is_verbose) {
-        printf(came_through ? "came through\n" : "LOST  chaos: %s\n      again: powercut --seed %u\n", run.life.why, (unsigned)seed);
+    if (!came_through) {
+        printf("LOST  chaos: %s\n      again: powercut --seed %u\n", run.life.why, (unsigned)seed);
+    } else if (is_verbose) {
+        printf("came through\n");
     }
     return came_through;
 }

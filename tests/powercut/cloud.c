@@ -37,6 +37,17 @@ int cloud_find_certificate(const cloud_t *cloud, const char *id)
     return CLOUD_NONE;
 }
 
+int cloud_find_chain(const cloud_t *cloud, const char *chain_pem)
+{
+    for (int i = cloud->certificate_count - 1; i >= 0; i--) {
+        const char *pem = certificate_of(cloud, i)->pem;
+        if (strncmp(chain_pem, pem, strlen(pem)) == 0) {
+            return i;
+        }
+    }
+    return CLOUD_NONE;
+}
+
 static int find_in_state(const cloud_t *cloud, cloud_certificate_state_t state)
 {
     for (int i = cloud->certificate_count - 1; i >= 0; i--) {

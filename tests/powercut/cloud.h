@@ -93,6 +93,9 @@ typedef struct {
 /** @brief The number of the certificate with this id, CLOUD_NONE if it was never issued. */
 int cloud_find_certificate(const cloud_t *cloud, const char *id);
 
+/** @brief The number of the certificate a chain begins with, CLOUD_NONE if it was never issued. */
+int cloud_find_chain(const cloud_t *cloud, const char *chain_pem);
+
 /** @brief The device's active certificate, CLOUD_NONE if it has none. */
 int cloud_active(const cloud_t *cloud);
 

@@ -193,6 +193,31 @@ static void end_session(life_t *life)
     life->down_count = 0;
 }
 
+static void check_bootstrap(life_t *life, const cert_connect_t *request)
+{
+    bool is_intact = strcmp(request->chain_pem, authority_bootstrap_pem()) == 0 &&
+                     strcmp((const char *)request->key, authority_bootstrap_key_pem()) == 0;
+    if (!is_intact) {
+        life_fail(life, "the bootstrap identity is not the one from the factory");
+    }
+    if (!cloud_lets_in(&life->world->cloud, CLOUD_BOOTSTRAP)) {
+        life_fail(life, "the device has to enrol again, although its certificate is live");
+    }
+}
+
+static void check_identity(life_t *life, const cert_connect_t *request)
+{
+    if (life->session == CLOUD_NONE) {
+        life_fail(life, "the device comes with a certificate the cloud has never made");
+        return;
+    }
+    size_t len;
+    const uint8_t *key = authority_key_der(life->world->cloud.certificates[life->session].key, &len);
+    if (request->key_len != len || memcmp(request->key, key, len) != 0) {
+        life_fail(life, "the key does not belong to the certificate");
+    }
+}
+
 static void connect_device(void *ctx, const cert_connect_t *request)
 {
     life_t *life = ctx;
@@ -204,22 +229,11 @@ static void connect_device(void *ctx, const cert_connect_t *request)
     life->connection = request->connection;
     life->trusts_server = strstr(request->anchors_pem, authority_root_pem(life->world->server_root)) != NULL;
     if (request->identity == CERT_IDENTITY_BOOTSTRAP) {
-        bool intact = strcmp(request->chain_pem, authority_bootstrap_pem()) == 0 &&
-                      strcmp((const char *)request->key, authority_bootstrap_key_pem()) == 0;
         life->session = CLOUD_BOOTSTRAP;
-        if (!intact) {
-            life_fail(life, "the bootstrap identity is not the one from the factory");
-        }
-        return;
-    }
-    char id[CERT_ID_LEN + 1];
-    pki_certificate_id(request->chain_pem, id);
-    life->session = cloud_find_certificate(&life->world->cloud, id);
-    if (life->session == CLOUD_NONE) {
-        life_fail(life, "the device comes with a certificate the cloud has never made");
-    }
-    if (!pki_key_belongs(request->key, request->key_len, request->chain_pem)) {
-        life_fail(life, "the key does not belong to the certificate");
+        check_bootstrap(life, request);
+    } else {
+        life->session = cloud_find_chain(&life->world->cloud, request->chain_pem);
+        check_identity(life, request);
     }
 }
 
@@ -427,7 +441,8 @@ static void boot(life_t *life)
     assert_int_equal(cert_agent_init(&life->agent, &life->config, &life->port), CERT_OK);
     cert_status_t status = cert_agent_boot(&life->agent, 0);
     if (status != CERT_OK && life->is_powered) {
-        life_fail(life, "the device does not boot: %s", status == CERT_ERR_NEWER_FORMAT ? "newer format" : cert_status_code(status));
+        life_fail(life, "the device does not boot: %s",
+                  status == CERT_ERR_NEWER_FORMAT ? "newer format" : cert_status_code(status));
     }
 }
 

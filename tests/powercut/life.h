@@ -54,6 +54,7 @@ typedef struct life life_t;
 typedef struct {
     const char *name;
     bool begins_enrolled;
+    bool takes_up_again;       /* one cut costs time, not the rotation: no second one has to be ordered */
     /** Set the stage, before the device is switched on. NULL: nothing to do */
     void (*prepare)(world_t *world);
     /** Operators and users act, whenever the device waits. @return whether anything was done */
@@ -93,6 +94,10 @@ struct life {
     int down_count;
     wire_faults_t faults;
     uint32_t chaos;            /* state of the generator that decides about faults */
+
+    const cloud_rotation_t *seen_rotation; /* what the operator watches: the rotation, its state, since when */
+    cloud_rotation_state_t seen_state;
+    uint64_t seen_ms;
 
     life_on_change_t on_change; /* NULL: the power stays */
     void *on_change_ctx;

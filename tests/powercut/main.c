@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +32,9 @@
 #define CUTS_MAX 8
 
 /* Random lives are shared out in jobs, as many as scenarios at most. */
-#define CHAOS_JOBS 8
-#define CHAOS_RUNS 400
-#define CHAOS_RUNS_SINGLE 5
+#define CHAOS_JOBS 8u
+#define CHAOS_RUNS 2000u
+#define CHAOS_RUNS_SINGLE 16u
 
 #define JOBS_MAX (STORIES_MAX + CHAOS_JOBS)
 
@@ -71,7 +70,7 @@ static void work(job_t *job)
     }
     for (uint32_t seed = job->first_seed; seed < job->first_seed + job->runs; seed++) {
         unsigned cuts;
-        job->chaos.lost += !chaos_run(seed, false, &cuts);
+        job->chaos.lost += chaos_run(seed, false, &cuts) ? 0u : 1u;
         job->chaos.cuts += cuts;
         job->chaos.runs++;
     }
@@ -144,7 +143,7 @@ static void run_jobs(job_t *jobs, unsigned count)
 static unsigned plan(job_t *jobs, sweep_depth_t depth)
 {
     unsigned count = 0;
-    unsigned runs = (depth == SWEEP_SINGLE ? CHAOS_RUNS_SINGLE : CHAOS_RUNS) / CHAOS_JOBS + 1;
+    unsigned runs = (depth == SWEEP_SINGLE ? CHAOS_RUNS_SINGLE : CHAOS_RUNS) / CHAOS_JOBS;
     for (const story_t *story = stories; story->name != NULL; story++) {
         jobs[count++] = (job_t){.story = story, .depth = depth};
     }
@@ -154,38 +153,52 @@ static unsigned plan(job_t *jobs, sweep_depth_t depth)
     return count;
 }
 
+static void add(sweep_result_t *total, const sweep_result_t *part)
+{
+    total->changes += part->changes;
+    total->cuts += part->cuts;
+    total->pairs += part->pairs;
+    total->lost += part->lost;
+    total->torn += part->torn;
+    total->torn_lost += part->torn_lost;
+}
+
+static void print_row(const char *name, const sweep_result_t *sweep)
+{
+    printf("%-24s %8u %8u %8u %6u %10u %6u\n", name, sweep->changes, sweep->cuts, sweep->pairs, sweep->lost, sweep->torn,
+           sweep->torn_lost);
+}
+
+/** Print the table. @return 0, or 1 if a device was lost */
+static int print_results(const job_t *jobs, unsigned count)
+{
+    sweep_result_t total = {0};
+    chaos_result_t chaos = {0};
+    printf("%-24s %8s %8s %8s %6s %10s %6s\n", "scenario", "changes", "cuts", "pairs", "lost", "torn", "lost");
+    for (unsigned i = 0; i < count; i++) {
+        if (jobs[i].story != NULL) {
+            print_row(jobs[i].story->name, &jobs[i].sweep);
+        }
+        add(&total, &jobs[i].sweep);
+        chaos.runs += jobs[i].chaos.runs;
+        chaos.cuts += jobs[i].chaos.cuts;
+        chaos.lost += jobs[i].chaos.lost;
+    }
+    print_row("all", &total);
+    printf("random lives: %u with %u cuts, messages lost, repeated and out of order, seeds 1 to %u: %u lost\n", chaos.runs,
+           chaos.cuts, chaos.runs, chaos.lost);
+    printf("torn: values left half written or half erased, which the port's contract rules out\n");
+    unsigned lost = total.lost + total.torn_lost + chaos.lost;
+    printf("powercut: %u cut points, %u lost\n", total.cuts + total.pairs + total.torn + chaos.cuts, lost);
+    return lost > 0 ? 1 : 0;
+}
+
 static int run_everything(sweep_depth_t depth)
 {
     static job_t jobs[JOBS_MAX];
     unsigned count = plan(jobs, depth);
     run_jobs(jobs, count);
-
-    unsigned points = 0;
-    unsigned lost = 0;
-    sweep_result_t torn = {0};
-    chaos_result_t chaos = {0};
-    printf("%-24s %7s %7s %8s %6s %8s %6s\n", "scenario", "changes", "cuts", "pairs", "lost", "torn", "lost");
-    for (unsigned i = 0; i < count; i++) {
-        const sweep_result_t *sweep = &jobs[i].sweep;
-        if (jobs[i].story != NULL) {
-            printf("%-24s %7u %7u %8u %6u %8u %6u\n", jobs[i].story->name, sweep->changes, sweep->cuts, sweep->pairs, sweep->lost,
-                   sweep->torn, sweep->torn_lost);
-        }
-        points += sweep->cuts + sweep->pairs + jobs[i].chaos.cuts;
-        lost += sweep->lost + jobs[i].chaos.lost;
-        torn.torn += sweep->torn;
-        torn.torn_lost += sweep->torn_lost;
-        chaos.runs += jobs[i].chaos.runs;
-        chaos.cuts += jobs[i].chaos.cuts;
-        chaos.lost += jobs[i].chaos.lost;
-    }
-    printf("random lives: %u with %u cuts, messages lost, repeated and reordered; seeds 1 to %u; %u lost\n", chaos.runs, chaos.cuts,
-           chaos.runs, chaos.lost);
-    printf("torn values, on media that break the contract of replacing a value at once: %u, %u lost\n", torn.torn, torn.torn_lost);
-    points += torn.torn;
-    lost += torn.torn_lost;
-    printf("powercut: %u cut points, %u lost\n", points, lost);
-    return lost > 0 ? 1 : 0;
+    return print_results(jobs, count);
 }
 
 static int usage(void)

@@ -187,3 +187,23 @@ cert_status_t __wrap_trust_store_check(const cert_trust_set_t *current, const ce
     *why = answer->why;
     return answer->status;
 }
+
+cert_status_t __real_cert_check_summarize(const char *chain_pem, cert_summary_t *summary);
+cert_status_t __wrap_cert_check_summarize(const char *chain_pem, cert_summary_t *summary);
+
+cert_status_t __wrap_cert_check_summarize(const char *chain_pem, cert_summary_t *summary)
+{
+    uint8_t input[HASH_LEN];
+    EVP_MD_CTX *hash = hash_begin("summary");
+    hash_text(hash, chain_pem);
+    hash_end(hash, input);
+    answer_t *answer = find_answer(input);
+    if (!answer->used) {
+        keep_answer(answer, input);
+        answer->status = __real_cert_check_summarize(chain_pem, &answer->summary);
+    }
+    if (answer->status == CERT_OK) {
+        *summary = answer->summary;
+    }
+    return answer->status;
+}

@@ -48,12 +48,18 @@ static bool revoke_first(life_t *life)
 
 /* ---------------------------------------------------------------- rotation */
 
-/** An open rotation that nothing happens to any more. @return whether anything was done */
+/** An open rotation that does not get on. @return whether anything was done */
 static bool end_stuck(life_t *life, cloud_rotation_t *rotation)
 {
-    if (life_idle_ms(life) < PATIENCE_MS) {
+    if (life->seen_rotation != rotation || life->seen_state != rotation->state) {
+        life->seen_rotation = rotation;
+        life->seen_state = rotation->state;
+        life->seen_ms = life->now_ms;
+    }
+    if (life->now_ms - life->seen_ms < PATIENCE_MS) {
         return false;
     }
+    life->seen_rotation = NULL;
     if (!cloud_window_over(&life->world->cloud, rotation)) {
         life_kick(life); /* the device comes back and says who it is */
     }
@@ -216,7 +222,7 @@ static bool is_trust_updated(const life_t *life)
 {
     const world_t *world = life->world;
     return life_is_settled(life) && world->server_root == ROOT_SECOND && world->cloud.trust_version == GOOD_SET &&
-           world->medium.values[MEDIUM_TRUST].present && !world->medium.values[MEDIUM_TRUST_TRIAL].present;
+           world->medium.values[MEDIUM_TRUST].present && !life->agent.trust_on_trial;
 }
 
 /* ---------------------------------------------------------------- factory reset */
@@ -243,16 +249,23 @@ static bool reset_device(life_t *life)
 /* An update of the store's format becomes a story of its own as soon as there is a second format version. */
 const story_t stories[] = {
     {.name = "first-enrolment", .is_done = life_is_settled},
-    {.name = "rotation-by-csr", .begins_enrolled = true, .act = rotate_by_csr, .is_done = is_rotated},
-    {.name = "rotation-on-same-key", .begins_enrolled = true, .act = rotate_on_same_key, .is_done = is_rotated},
+    {.name = "rotation-by-csr", .begins_enrolled = true, .takes_up_again = true,
+     .act = rotate_by_csr, .is_done = is_rotated},
+    {.name = "rotation-on-same-key", .begins_enrolled = true, .takes_up_again = true,
+     .act = rotate_on_same_key, .is_done = is_rotated},
     {.name = "rotation-pushed", .begins_enrolled = true, .act = rotate_by_push, .is_done = is_rotated},
-    {.name = "trial-refused", .begins_enrolled = true, .prepare = refuse_candidates, .act = refuse_then_rotate, .is_done = is_rotated},
-    {.name = "commit-lost", .begins_enrolled = true, .prepare = lose_commits, .act = rotate_by_csr, .is_done = is_rotated},
-    {.name = "commit-repeated", .begins_enrolled = true, .prepare = say_commit_twice, .act = rotate_by_push, .is_done = is_rotated},
-    {.name = "renewal-by-device", .begins_enrolled = true, .prepare = let_time_pass, .act = wait_for_renewal, .is_done = is_rotated},
+    {.name = "trial-refused", .begins_enrolled = true, .prepare = refuse_candidates,
+     .act = refuse_then_rotate, .is_done = is_rotated},
+    {.name = "commit-lost", .begins_enrolled = true, .takes_up_again = true, .prepare = lose_commits,
+     .act = rotate_by_csr, .is_done = is_rotated},
+    {.name = "commit-repeated", .begins_enrolled = true, .prepare = say_commit_twice,
+     .act = rotate_by_push, .is_done = is_rotated},
+    {.name = "renewal-by-device", .begins_enrolled = true, .takes_up_again = true, .prepare = let_time_pass,
+     .act = wait_for_renewal, .is_done = is_rotated},
     {.name = "quarantine-reenrolment", .begins_enrolled = true, .act = revoke_first, .is_done = is_enrolled_anew},
     {.name = "trust-update", .begins_enrolled = true, .act = update_trust, .is_done = is_trust_updated},
-    {.name = "trust-update-failed", .begins_enrolled = true, .act = fail_trust_then_update, .is_done = is_trust_updated},
+    {.name = "trust-update-failed", .begins_enrolled = true,
+     .act = fail_trust_then_update, .is_done = is_trust_updated},
     {.name = "factory-reset", .begins_enrolled = true, .act = reset_device, .is_done = is_enrolled_anew},
     {0},
 };

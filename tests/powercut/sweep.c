@@ -19,6 +19,9 @@
 #define DENSE_TAIL 6
 #define SPARSE_STEP 151
 
+/* After a value torn here, in the middle of its header, and right before its end, the recovery is cut as well. */
+#define SECOND_CUTS_AT 10
+
 /* How many of a lost scenario's cases are printed. */
 #define PRINTED_MAX 5
 
@@ -85,6 +88,11 @@ static void report_lost(sweep_t *sweep)
     printf("\n");
 }
 
+static bool had_to_begin_again(const sweep_t *sweep)
+{
+    return sweep->story->takes_up_again && sweep->world.cloud.rotation_count > 1;
+}
+
 /** The world after the cuts so far and one more. @return whether the device comes through */
 static bool survives(sweep_t *sweep, const moment_t *moment, const cut_t *cut, recording_t *recording)
 {
@@ -92,6 +100,10 @@ static bool survives(sweep_t *sweep, const moment_t *moment, const cut_t *cut, r
     sweep->world = moment->before;
     cut_carry_out(cut, &sweep->world, &moment->change);
     bool survived = comes_through(sweep, recording);
+    if (survived && sweep->path_len == 1 && cut->left <= LEFT_COMPLETE && had_to_begin_again(sweep)) {
+        life_fail(&sweep->life, "the rotation had to be ordered again");
+        survived = false;
+    }
     if (!survived) {
         report_lost(sweep);
     }
@@ -118,13 +130,14 @@ static bool next_way(cut_t *cut, const moment_t *moment)
     return cut->left <= LEFT_COMPLETE;
 }
 
-static void sweep_second_cuts(sweep_t *sweep, sweep_result_t *result)
+/** Every cut during the recovery that was recorded. @param[out] cases, lost  Are added to */
+static void sweep_second_cuts(sweep_t *sweep, unsigned *cases, unsigned *lost)
 {
     for (unsigned i = 0; i < sweep->second.count; i++) {
         cut_t cut = {.change = i + 1};
         do {
-            result->pairs++;
-            result->lost += !survives(sweep, &sweep->second.moments[i], &cut, NULL);
+            (*cases)++;
+            *lost += survives(sweep, &sweep->second.moments[i], &cut, NULL) ? 0u : 1u;
             sweep->path_len--;
         } while (next_way(&cut, &sweep->second.moments[i]));
     }
@@ -137,9 +150,9 @@ static void sweep_cuts(sweep_t *sweep, sweep_depth_t depth, sweep_result_t *resu
         do {
             result->cuts++;
             bool survived = survives(sweep, &sweep->first.moments[i], &cut, &sweep->second);
-            result->lost += !survived;
+            result->lost += survived ? 0u : 1u;
             if (survived && depth == SWEEP_PAIRS) {
-                sweep_second_cuts(sweep, result);
+                sweep_second_cuts(sweep, &result->pairs, &result->lost);
             }
             sweep->path_len--;
         } while (next_way(&cut, &sweep->first.moments[i]));
@@ -164,7 +177,11 @@ static void sweep_torn(sweep_t *sweep, sweep_result_t *result)
         for (cut.left = LEFT_TRUNCATED; cut.left < LEFT_KINDS; cut.left++) {
             for (cut.prefix = 0; cut.prefix < len; cut.prefix = next_prefix(cut.prefix, len)) {
                 result->torn++;
-                result->torn_lost += !survives(sweep, moment, &cut, NULL);
+                bool survived = survives(sweep, moment, &cut, &sweep->second);
+                result->torn_lost += survived ? 0u : 1u;
+                if (survived && (cut.prefix == SECOND_CUTS_AT || cut.prefix == len - 1)) {
+                    sweep_second_cuts(sweep, &result->torn, &result->torn_lost);
+                }
                 sweep->path_len--;
             }
         }
@@ -264,6 +281,6 @@ bool sweep_replay(const story_t *story, const cut_t *cuts, unsigned count)
         printf("  ---- done; off and on again\n");
         came_through = proof_holds(&life, &world, true);
     }
-    printf(came_through ? "came through\n" : "LOST  %s\n", life.why);
+    printf("%s%s\n", came_through ? "came through" : "LOST  ", life.why);
     return came_through;
 }
