@@ -61,6 +61,7 @@ lint: setup ## Check style and types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@git ls-files '*.c' '*.h' | xargs awk 'length > 120 { print FILENAME ":" FNR ": longer than 120"; bad = 1 } END { exit bad }'
 
 format: setup ## Format the Python code
 	@$(PYTHON) -m ruff check --fix-only .

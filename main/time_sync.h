@@ -10,5 +10,8 @@
 
 #include "esp_err.h"
 
-/** @brief Begin to keep the clock right over the network, if CONFIG_CERT_APP_SNTP_SERVER names a server. Needs esp_netif. */
+/**
+ * @brief Begin to keep the clock right over the network, if CONFIG_CERT_APP_SNTP_SERVER names a server. Needs
+ * esp_netif.
+ */
 esp_err_t time_sync_start(void);

@@ -403,10 +403,12 @@ int main(void)
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_store_that_cannot_take_the_key_stops_the_request, test_device_setup,
                                         test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_clock_that_only_the_bootstrap_certificate_vouches_for_does_not_raise_the_floor,
-                                        test_device_setup, test_device_teardown),
-        cmocka_unit_test_setup_teardown(test_a_certificate_refused_by_a_wrong_clock_is_asked_for_again_by_the_same_request,
-                                        setup_asking, test_device_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_clock_that_only_the_bootstrap_certificate_vouches_for_does_not_raise_the_floor, test_device_setup,
+            test_device_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_certificate_refused_by_a_wrong_clock_is_asked_for_again_by_the_same_request, setup_asking,
+            test_device_teardown),
         cmocka_unit_test_setup_teardown(test_an_absurd_time_in_the_answer_does_no_harm, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_device_that_does_not_know_the_time_learns_it_from_the_answer,

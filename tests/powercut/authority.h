@@ -4,8 +4,8 @@
  */
 /**
  * @file
- * @brief Keys and certificates of the simulated world. What costs time is made once: the n-th key of every run is the same key, and the
- * same key certified at the same time has the same certificate.
+ * @brief Keys and certificates of the simulated world. What costs time is made once: the n-th key of every run is the
+ * same key, and the same key certified at the same time has the same certificate.
  */
 #pragma once
 
@@ -68,5 +68,8 @@ const char *authority_root_pem(root_t root);
 const char *authority_bootstrap_pem(void);
 const char *authority_bootstrap_key_pem(void);
 
-/** @brief The `certs/trust` message for a set of roots (ROOT_…, ending in ROOTS), signed by the first root. Free with free(). */
+/**
+ * @brief The `certs/trust` message for a set of roots (ROOT_…, ending in ROOTS), signed by the first root. Free with
+ * free().
+ */
 char *authority_trust_message(uint32_t version, const root_t *roots);

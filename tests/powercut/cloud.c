@@ -141,7 +141,8 @@ static void activate(cloud_t *cloud, int certificate)
 static void close_rotation(cloud_t *cloud, cloud_rotation_t *rotation, cloud_rotation_state_t state)
 {
     rotation->state = state;
-    if (rotation->new_certificate != CLOUD_NONE && cloud->certificates[rotation->new_certificate].state == CERTIFICATE_ISSUED) {
+    if (rotation->new_certificate != CLOUD_NONE &&
+        cloud->certificates[rotation->new_certificate].state == CERTIFICATE_ISSUED) {
         cloud_revoke(cloud, rotation->new_certificate);
     }
 }
@@ -207,7 +208,8 @@ static cJSON *certificate_message(const cloud_t *cloud, const char *id_field, co
     return message;
 }
 
-static void send_rejected(const cloud_outlet_t *outlet, const char *leaf, const char *id_field, const char *id, const char *code)
+static void send_rejected(const cloud_outlet_t *outlet, const char *leaf, const char *id_field, const char *id,
+                          const char *code)
 {
     cJSON *message = cJSON_CreateObject();
     cJSON_AddStringToObject(message, id_field, id);
@@ -259,7 +261,8 @@ static void enroll(cloud_t *cloud, const cloud_outlet_t *outlet, const cJSON *me
     int answers[] = {find_in_state(cloud, CERTIFICATE_ISSUED), cloud_active(cloud)};
     int answer = CLOUD_NONE;
     for (size_t i = 0; i < COUNT(answers) && answer == CLOUD_NONE; i++) {
-        bool is_it = answers[i] != CLOUD_NONE && cloud->certificates[answers[i]].key == key && !has_expired(cloud, answers[i]);
+        bool is_it =
+            answers[i] != CLOUD_NONE && cloud->certificates[answers[i]].key == key && !has_expired(cloud, answers[i]);
         answer = is_it ? answers[i] : CLOUD_NONE;
     }
     if (sender != CLOUD_BOOTSTRAP || (answer == CLOUD_NONE && !may_enroll(cloud))) {
@@ -326,7 +329,8 @@ static cloud_rotation_t *rotation_of_request(cloud_t *cloud, const cJSON *messag
     cloud_rotation_t *current = open_rotation(cloud);
     if (current != NULL) {
         *code = "busy";
-        if (current->kind != ROTATE_BY_DEVICE || current->state >= ROTATION_STAGED || current->new_certificate == sender) {
+        if (current->kind != ROTATE_BY_DEVICE || current->state >= ROTATION_STAGED ||
+            current->new_certificate == sender) {
             return NULL;
         }
         close_rotation(cloud, current, ROTATION_ABANDONED);
@@ -428,8 +432,9 @@ static void on_committed(cloud_t *cloud, const cloud_outlet_t *outlet, int sende
 static void on_ended(cloud_t *cloud, const cJSON *message, int sender, cloud_rotation_state_t state)
 {
     cloud_rotation_t *rotation = find_rotation(cloud, text_of(message, "rotation_id"));
-    bool may_end = rotation != NULL && (cloud_is_open(rotation) || rotation->state == ROTATION_ABANDONED) &&
-                   (state != ROTATION_REJECTED || rotation->state < ROTATION_STAGED || rotation->state == ROTATION_ABANDONED);
+    bool may_end =
+        rotation != NULL && (cloud_is_open(rotation) || rotation->state == ROTATION_ABANDONED) &&
+        (state != ROTATION_REJECTED || rotation->state < ROTATION_STAGED || rotation->state == ROTATION_ABANDONED);
     if (may_end && rotation->new_certificate != sender) {
         close_rotation(cloud, rotation, state);
     }

@@ -4,8 +4,8 @@
  */
 /**
  * @file
- * @brief The cloud of one device, with the rules of fleetpki/lifecycle: which certificate is live, what a message changes, what is sent
- * again. It never loses power. Plain data without pointers: a copy of it is another world.
+ * @brief The cloud of one device, with the rules of fleetpki/lifecycle: which certificate is live, what a message
+ * changes, what is sent again. It never loses power. Plain data without pointers: a copy of it is another world.
  */
 #pragma once
 

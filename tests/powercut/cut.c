@@ -13,8 +13,8 @@ void cut_format(const cut_t *cut, char *text)
     if (cut->left > LEFT_COMPLETE) {
         snprintf(prefix, sizeof(prefix), "@%u", (unsigned)cut->prefix);
     }
-    snprintf(text, CUT_TEXT_MAX, "%u:%s%s%s%s", cut->change, medium_left_name(cut->left), prefix, cut->keeps_ram ? "+ram" : "",
-             cut->sent ? "+sent" : "");
+    snprintf(text, CUT_TEXT_MAX, "%u:%s%s%s%s", cut->change, medium_left_name(cut->left), prefix,
+             cut->keeps_ram ? "+ram" : "", cut->sent ? "+sent" : "");
 }
 
 bool cut_parse(const char *text, cut_t *cut)

@@ -78,14 +78,15 @@ uint64_t life_idle_ms(const life_t *life)
 
 bool life_is_settled(const life_t *life)
 {
-    return life->agent.phase == CERT_PHASE_ONLINE && life->agent.using == CERT_IDENTITY_OPERATIONAL && life->session >= 0 &&
-           life->session == cloud_active(&life->world->cloud);
+    return life->agent.phase == CERT_PHASE_ONLINE && life->agent.using == CERT_IDENTITY_OPERATIONAL &&
+           life->session >= 0 && life->session == cloud_active(&life->world->cloud);
 }
 
 static void say(const life_t *life, const char *who, const char *leaf, const char *text)
 {
     if (life->is_verbose && life->is_powered) {
-        printf("  %9.3f s  %-8s %s%s%.180s\n", (double)life->now_ms / 1000, who, leaf, leaf[0] != '\0' ? " " : "", text);
+        printf("  %9.3f s  %-8s %s%s%.180s\n", (double)life->now_ms / 1000, who, leaf, leaf[0] != '\0' ? " " : "",
+               text);
     }
 }
 
@@ -293,7 +294,8 @@ static void report(void *ctx, cert_log_level_t level, const char *line)
 static void send_down(void *ctx, const char *leaf, cJSON *body)
 {
     life_t *life = ctx;
-    bool arrives = life->session != CLOUD_NONE && life->agent.phase == CERT_PHASE_ONLINE && !happens(life, life->faults.lost);
+    bool arrives =
+        life->session != CLOUD_NONE && life->agent.phase == CERT_PHASE_ONLINE && !happens(life, life->faults.lost);
     int copies = !arrives ? 0 : happens(life, life->faults.repeated) ? 2 : 1;
     for (; copies > 0 && life->down_count < WIRE_MAX; copies--) {
         wire_down_t *message = &life->down[life->down_count++];
@@ -345,9 +347,10 @@ static void deliver_down(life_t *life)
     life->down_count--;
     memmove(&life->down[index], &life->down[index + 1], (size_t)(life->down_count - index) * sizeof(message));
     bool enrolling = life->session == CLOUD_BOOTSTRAP;
-    snprintf(topic, sizeof(topic), "%s/" TEST_DEVICE "/%s/%s", enrolling ? "bootstrap" : "devices", enrolling ? "enroll" : "certs",
-             message.leaf);
-    cert_agent_message(&life->agent, life->connection, topic, (uint8_t *)message.payload, strlen(message.payload), life->now_ms);
+    snprintf(topic, sizeof(topic), "%s/" TEST_DEVICE "/%s/%s", enrolling ? "bootstrap" : "devices",
+             enrolling ? "enroll" : "certs", message.leaf);
+    cert_agent_message(&life->agent, life->connection, topic, (uint8_t *)message.payload, strlen(message.payload),
+                       life->now_ms);
 }
 
 static void fail_connection(life_t *life, cert_failure_t why)

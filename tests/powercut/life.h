@@ -6,8 +6,8 @@
  * @file
  * @brief The device, alive: the real core on the emulated store, its cloud and the wire between them.
  *
- * What outlasts a loss of power is the world_t; the rest of life_t is gone with it. After a cut the core runs on to the end of the
- * call it is in, but nothing it does has any effect any more.
+ * What outlasts a loss of power is the world_t; the rest of life_t is gone with it. After a cut the core runs on to the
+ * end of the call it is in, but nothing it does has any effect any more.
  */
 #pragma once
 

@@ -3,17 +3,17 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * powercut: cuts the power of a simulated device at every change of its store, and again during the recovery, and looks whether it ever
- * loses its identity.
+ * powercut: cuts the power of a simulated device at every change of its store, and again during the recovery, and looks
+ * whether it ever loses its identity.
  *
  *   powercut                                   everything
  *   powercut --single                          every single cut only, and a few random lives: seconds
  *   powercut --scenario NAME [--cut CUT]...    one case in detail, e.g. --cut 7:lost --cut 3:complete+ram+sent
  *   powercut --seed N                          one random life in detail
  *
- * A CUT is CHANGE:LEFT[@PREFIX][+ram][+sent]: the number of the change of the store since the start; what it leaves: lost, complete,
- * truncated, mixed or blank, the last three with the number of bytes that got through; whether the boot-surviving RAM survives (a
- * crash); whether messages on their way still arrive.
+ * A CUT is CHANGE:LEFT[@PREFIX][+ram][+sent]: the number of the change of the store since the start; what it leaves:
+ * lost, complete, truncated, mixed or blank, the last three with the number of bytes that got through; whether the
+ * boot-surviving RAM survives (a crash); whether messages on their way still arrive.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -165,8 +165,8 @@ static void add(sweep_result_t *total, const sweep_result_t *part)
 
 static void print_row(const char *name, const sweep_result_t *sweep)
 {
-    printf("%-24s %8u %8u %8u %6u %10u %6u\n", name, sweep->changes, sweep->cuts, sweep->pairs, sweep->lost, sweep->torn,
-           sweep->torn_lost);
+    printf("%-24s %8u %8u %8u %6u %10u %6u\n", name, sweep->changes, sweep->cuts, sweep->pairs, sweep->lost,
+           sweep->torn, sweep->torn_lost);
 }
 
 /** Print the table. @return 0, or 1 if a device was lost */
@@ -185,8 +185,8 @@ static int print_results(const job_t *jobs, unsigned count)
         chaos.lost += jobs[i].chaos.lost;
     }
     print_row("all", &total);
-    printf("random lives: %u with %u cuts, messages lost, repeated and out of order, seeds 1 to %u: %u lost\n", chaos.runs,
-           chaos.cuts, chaos.runs, chaos.lost);
+    printf("random lives: %u with %u cuts, messages lost, repeated and out of order, seeds 1 to %u: %u lost\n",
+           chaos.runs, chaos.cuts, chaos.runs, chaos.lost);
     printf("torn: values left half written or half erased, which the port's contract rules out\n");
     unsigned lost = total.lost + total.torn_lost + chaos.lost;
     printf("powercut: %u cut points, %u lost\n", total.cuts + total.pairs + total.torn + chaos.cuts, lost);

@@ -45,8 +45,8 @@ typedef struct {
 } medium_change_t;
 
 /**
- * @brief What a loss of power during a change leaves on the medium. The port's contract allows the first two; the others are media that
- * break it.
+ * @brief What a loss of power during a change leaves on the medium. The port's contract allows the first two; the
+ * others are media that break it.
  */
 typedef enum {
     LEFT_LOST,      /*!< The old value: nothing has happened yet */

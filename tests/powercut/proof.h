@@ -11,8 +11,9 @@
 #include "life.h"
 
 /**
- * @brief Switch the device off and on again in a world whose story is done and look at everything: it boots, gets online with its active
- * certificate, nothing is on trial, and no value but the current slot holds a key that is or was in use.
+ * @brief Switch the device off and on again in a world whose story is done and look at everything: it boots, gets
+ * online with its active certificate, nothing is on trial, and no value but the current slot holds a key that is or was
+ * in use.
  *
  * @param life  Scratch; `life->why` says what is wrong.
  * @return whether all is well

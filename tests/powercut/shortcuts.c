@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Public-key operations take nearly all the time of a run. The linker (--wrap) puts these functions in the place of the core's: each is
- * called for real once for every different input and gives the same answer again. Only key generation is replaced: keys come from
- * the authority's pool.
+ * Public-key operations take nearly all the time of a run. The linker (--wrap) puts these functions in the place of the
+ * core's: each is called for real once for every different input and gives the same answer again. Only key generation
+ * is replaced: keys come from the authority's pool.
  */
 #include "shortcuts.h"
 
@@ -163,13 +163,13 @@ cert_status_t __wrap_cert_check_candidate(const cert_check_rules_t *rules, const
     return answer->status;
 }
 
-cert_status_t __real_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next, const uint8_t *signature,
-                                       size_t signature_len, const char **why);
-cert_status_t __wrap_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next, const uint8_t *signature,
-                                       size_t signature_len, const char **why);
+cert_status_t __real_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next,
+                                       const uint8_t *signature, size_t signature_len, const char **why);
+cert_status_t __wrap_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next,
+                                       const uint8_t *signature, size_t signature_len, const char **why);
 
-cert_status_t __wrap_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next, const uint8_t *signature,
-                                       size_t signature_len, const char **why)
+cert_status_t __wrap_trust_store_check(const cert_trust_set_t *current, const cert_trust_set_t *next,
+                                       const uint8_t *signature, size_t signature_len, const char **why)
 {
     uint8_t input[HASH_LEN];
     EVP_MD_CTX *hash = hash_begin("trust");

@@ -8,5 +8,8 @@
  */
 #pragma once
 
-/** @brief Where the keys of the run in progress are counted: the device's next key is the authority's key of this number. */
+/**
+ * @brief Where the keys of the run in progress are counted: the device's next key is the authority's key of this
+ * number.
+ */
 void shortcuts_count_keys(int *keys_made);

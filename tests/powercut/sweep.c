@@ -61,7 +61,9 @@ static void record(void *ctx, life_t *life, const medium_change_t *change)
     moment->change = *change;
 }
 
-/** Let the world in s_sweep.world come to its end. @param recording  Takes every change of the store; NULL: not wanted */
+/**
+ * Let the world in s_sweep.world come to its end. @param recording  Takes every change of the store; NULL: not wanted
+ */
 static bool comes_through(sweep_t *sweep, recording_t *recording)
 {
     life_t *life = &sweep->life;
@@ -79,7 +81,8 @@ static void report_lost(sweep_t *sweep)
     if (sweep->printed++ >= PRINTED_MAX) {
         return;
     }
-    printf("LOST  %s: %s\n      again: powercut --scenario %s", sweep->story->name, sweep->life.why, sweep->story->name);
+    printf("LOST  %s: %s\n      again: powercut --scenario %s", sweep->story->name, sweep->life.why,
+           sweep->story->name);
     for (unsigned i = 0; i < sweep->path_len; i++) {
         char text[CUT_TEXT_MAX];
         cut_format(&sweep->path[i], text);
@@ -112,7 +115,10 @@ static bool survives(sweep_t *sweep, const moment_t *moment, const cut_t *cut, r
 
 /* ---------------------------------------------------------------- all cases */
 
-/** The next way in which a medium that keeps the contract can lose power at this moment. @return false after the last one */
+/**
+ * The next way in which a medium that keeps the contract can lose power at this moment. @return false after the last
+ * one
+ */
 static bool next_way(cut_t *cut, const moment_t *moment)
 {
     bool has_messages = moment->before.up_count > 0;

@@ -21,7 +21,8 @@ typedef struct {
     unsigned changes;   /* of the store, in the story undisturbed */
     unsigned cuts;      /* cut points: places and ways of a single cut */
     unsigned pairs;     /* of cuts, the second one during the recovery */
-    unsigned torn;      /* cuts that leave a torn value, on media that break the port's contract, and second cuts after some */
+    unsigned
+        torn; /* cuts that leave a torn value, on media that break the port's contract, and second cuts after some */
     unsigned lost;      /* of cuts and pairs: the device did not come through */
     unsigned torn_lost; /* of torn */
 } sweep_result_t;

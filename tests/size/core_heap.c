@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Measures the most heap the core has at any time during an enrolment and during a rotation, and what it keeps afterwards. All of it is
- * mbedTLS's and cJSON's: the core has none of its own. Prints one line each: "<what> <peak bytes> <kept bytes>".
+ * Measures the most heap the core has at any time during an enrolment and during a rotation, and what it keeps
+ * afterwards. All of it is mbedTLS's and cJSON's: the core has none of its own. Prints one line each: "<what> <peak
+ * bytes> <kept bytes>".
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -72,10 +73,10 @@ cert_status_t __real_cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
 cert_status_t __wrap_cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
 void __real_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now_ms);
 void __wrap_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now_ms);
-void __real_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload, size_t len,
-                               uint64_t now_ms);
-void __wrap_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload, size_t len,
-                               uint64_t now_ms);
+void __real_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload,
+                               size_t len, uint64_t now_ms);
+void __wrap_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload,
+                               size_t len, uint64_t now_ms);
 uint32_t __real_cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 uint32_t __wrap_cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 
@@ -98,8 +99,8 @@ void __wrap_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint6
     COUNTED(__real_cert_agent_connected(agent, connection, now_ms));
 }
 
-void __wrap_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload, size_t len,
-                               uint64_t now_ms)
+void __wrap_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload,
+                               size_t len, uint64_t now_ms)
 {
     COUNTED(__real_cert_agent_message(agent, connection, topic, payload, len, now_ms));
 }

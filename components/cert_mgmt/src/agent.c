@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The connection half of the agent: which identity to connect with, what a failure means for it, when to try again. What is said
- * over a connection is in enrollment.c and rotation.c; how identities change is in staging.c.
+ * The connection half of the agent: which identity to connect with, what a failure means for it, when to try again.
+ * What is said over a connection is in enrollment.c and rotation.c; how identities change is in staging.c.
  */
 #include "cert_mgmt/cert_agent.h"
 
@@ -172,8 +172,8 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
 {
     memset(agent, 0, sizeof(*agent));
     if (!is_device_id(config->device_id) || config->bootstrap_chain_pem == NULL || config->bootstrap_key == NULL ||
-            config->anchors_pem == NULL || strlen(config->anchors_pem) > CERT_ANCHORS_PEM_MAX || config->hardware == NULL || config->firmware == NULL ||
-            config->backoff_min_ms == 0 || config->backoff_max_ms < config->backoff_min_ms) {
+        config->anchors_pem == NULL || strlen(config->anchors_pem) > CERT_ANCHORS_PEM_MAX || config->hardware == NULL ||
+        config->firmware == NULL || config->backoff_min_ms == 0 || config->backoff_max_ms < config->backoff_min_ms) {
         return CERT_ERR_INVALID_ARG;
     }
     agent->config = config;
@@ -182,8 +182,9 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
 }
 
 /*
- * A trial that keeps the device from staying up ends. If every crash is followed by a loss of power only the count on the medium shows
- * it; that may also be a device without network that is switched on and off, so then the identity before is tried for comparison.
+ * A trial that keeps the device from staying up ends. If every crash is followed by a loss of power only the count on
+ * the medium shows it; that may also be a device without network that is switched on and off, so then the identity
+ * before is tried for comparison.
  */
 static void count_boot_on_trial(cert_agent_t *agent, uint32_t *boots)
 {
@@ -236,7 +237,8 @@ static cert_status_t take_up_slot(cert_agent_t *agent, cert_slot_t slot, cert_id
 {
     cert_status_t status = store_read_slot(agent->port, slot, agent->blob, &agent->identity);
     if (status == CERT_OK) {
-        status = cert_check_summarize(agent->identity.chain_pem, &agent->summary) == CERT_OK ? CERT_OK : CERT_ERR_CORRUPT;
+        status =
+            cert_check_summarize(agent->identity.chain_pem, &agent->summary) == CERT_OK ? CERT_OK : CERT_ERR_CORRUPT;
     }
     if (status == CERT_OK) {
         agent->using = kind;
@@ -263,9 +265,9 @@ static bool is_lost(cert_status_t status)
 }
 
 /*
- * Who to be: the trial while there is one (unless it fails without a reason so often that a comparison is due), else the operational
- * identity, else bootstrap. Returns an error only if the store cannot be read at the moment: that says nothing about the
- * identity, so none is given up for it.
+ * Who to be: the trial while there is one (unless it fails without a reason so often that a comparison is due), else
+ * the operational identity, else bootstrap. Returns an error only if the store cannot be read at the moment: that says
+ * nothing about the identity, so none is given up for it.
  */
 static cert_status_t choose_identity(cert_agent_t *agent)
 {
@@ -310,9 +312,9 @@ static void open_connection(cert_agent_t *agent, uint64_t now_ms)
 }
 
 /*
- * The cloud has just accepted our certificate, so by its clock that is valid now. A clock of ours that says otherwise is wrong and must
- * not raise the floor. Nor may a clock that only the bootstrap certificate vouches for: that one outlives by years the certificates
- * it enrols for, and with a floor up there every one of them would count as expired.
+ * The cloud has just accepted our certificate, so by its clock that is valid now. A clock of ours that says otherwise
+ * is wrong and must not raise the floor. Nor may a clock that only the bootstrap certificate vouches for: that one
+ * outlives by years the certificates it enrols for, and with a floor up there every one of them would count as expired.
  */
 static void note_good_time(cert_agent_t *agent)
 {
@@ -380,7 +382,8 @@ static void count_operational_failure(cert_agent_t *agent, cert_failure_t why)
     } else if (why == CERT_FAILURE_UNKNOWN) {
         agent->ambiguous++;
     }
-    agent->bootstrap_next = agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP || agent->ambiguous >= CERT_AMBIGUOUS_LIMIT;
+    agent->bootstrap_next =
+        agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP || agent->ambiguous >= CERT_AMBIGUOUS_LIMIT;
 }
 
 /* What a failure means for the identity that was used. Nothing but a refusal is ever held against it. */
@@ -397,7 +400,8 @@ static void count_failure(cert_agent_t *agent, cert_failure_t why)
     }
 }
 
-void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail, uint64_t now_ms)
+void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
+                             uint64_t now_ms)
 {
     bool was_online = agent->phase == CERT_PHASE_ONLINE;
     if (connection != agent->connection || (!was_online && agent->phase != CERT_PHASE_CONNECTING)) {
@@ -410,8 +414,8 @@ void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_fail
         agent->failures = 0;
     }
     uint32_t delay_ms = agent_next_backoff(agent);
-    agent_log(agent, CERT_LOG_WARN, "disconnected: identity=%s why=%s retry_ms=%u detail=\"%s\"", agent_identity_name(used),
-              failure_name(why), (unsigned)delay_ms, detail != NULL ? detail : "");
+    agent_log(agent, CERT_LOG_WARN, "disconnected: identity=%s why=%s retry_ms=%u detail=\"%s\"",
+              agent_identity_name(used), failure_name(why), (unsigned)delay_ms, detail != NULL ? detail : "");
     wait_until(agent, now_ms + delay_ms);
     if (why == CERT_FAILURE_SERVER_UNTRUSTED) {
         trust_update_failed(agent);
@@ -517,11 +521,12 @@ void cert_agent_status_line(const cert_agent_t *agent, char *out, size_t cap)
     if (has_certificate) {
         civil_time_format(agent->summary.not_after, not_after);
     }
-    snprintf(out, cap,
-             "status: id=%s phase=%s identity=%s slot=%s generation=%u certificate=%s not_after=%s trial=%s refusals=%u "
-             "last_failure=%s",
-             agent->config->device_id, phase_name(agent->phase), agent_identity_name(agent->using),
-             store_slot_name(agent->record.current), (unsigned)agent->record.generation,
-             has_certificate ? agent->summary.id : "none", not_after, store_slot_name(agent->record.trial),
-             (unsigned)agent->refusals, agent->has_failed ? failure_name(agent->last_failure) : "none");
+    snprintf(
+        out, cap,
+        "status: id=%s phase=%s identity=%s slot=%s generation=%u certificate=%s not_after=%s trial=%s refusals=%u "
+        "last_failure=%s",
+        agent->config->device_id, phase_name(agent->phase), agent_identity_name(agent->using),
+        store_slot_name(agent->record.current), (unsigned)agent->record.generation,
+        has_certificate ? agent->summary.id : "none", not_after, store_slot_name(agent->record.trial),
+        (unsigned)agent->refusals, agent->has_failed ? failure_name(agent->last_failure) : "none");
 }

@@ -18,7 +18,8 @@
 #define REQUEST_REPEATS_MAX 5
 
 /** @brief Report one line; printf-like. Longer than CERT_LOG_LINE_MAX it is cut. */
-void agent_log(const cert_agent_t *agent, cert_log_level_t level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void agent_log(const cert_agent_t *agent, cert_log_level_t level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /** @brief "bootstrap", "operational" or "trial". */
 const char *agent_identity_name(cert_identity_kind_t kind);
@@ -26,13 +27,18 @@ const char *agent_identity_name(cert_identity_kind_t kind);
 /** @brief Subscribe to `<tree>/<device id>/<leaf>`. */
 void agent_subscribe(const cert_agent_t *agent, const char *tree, const char *leaf);
 
-/** @brief Publish the message in agent->out to `<tree>/<device id>/<leaf>`; a failure is logged, what matters is repeated. */
+/**
+ * @brief Publish the message in agent->out to `<tree>/<device id>/<leaf>`; a failure is logged, what matters is
+ * repeated.
+ */
 void agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf);
 
 /** @brief End the connection and open the next one after `delay_ms`. */
 void agent_reconnect(cert_agent_t *agent, uint64_t now_ms, uint32_t delay_ms);
 
-/** @brief Count a failure and return the delay it asks for: exponential, capped, with jitter between half and all of it. */
+/**
+ * @brief Count a failure and return the delay it asks for: exponential, capped, with jitter between half and all of it.
+ */
 uint32_t agent_next_backoff(cert_agent_t *agent);
 
 /** @brief A request is out: have it repeated if no answer comes. `repeats` is reset. */

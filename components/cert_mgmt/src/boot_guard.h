@@ -6,8 +6,8 @@
  * @file
  * @brief The boot guard: ends a trial whose identity keeps the device from staying up.
  *
- * The count lives in RAM that survives a restart, a crash and a watchdog, but not a loss of power; whatever garbage is found there
- * counts as zero. It is a hint on top of the commit record, which stays the truth.
+ * The count lives in RAM that survives a restart, a crash and a watchdog, but not a loss of power; whatever garbage is
+ * found there counts as zero. It is a hint on top of the commit record, which stays the truth.
  */
 #pragma once
 

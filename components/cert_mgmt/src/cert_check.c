@@ -99,7 +99,9 @@ static cert_status_t check_trust(mbedtls_x509_crt *chain, const char *anchors_pe
         status = refuse(CERT_ERR_INTERNAL, why, "the trust anchors cannot be read");
     } else {
         (void)mbedtls_x509_crt_verify(chain, &anchors, NULL, NULL, &flags, NULL, NULL);
-        /* Dates are ours to check: mbedTLS looks at them only in some configurations, and at a clock we may not trust. */
+        /*
+         * Dates are ours to check: mbedTLS looks at them only in some configurations, and at a clock we may not trust.
+         */
         flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
         if (flags != 0) {
             status = refuse(CERT_ERR_UNTRUSTED, why, "the chain does not verify to a trust anchor");
@@ -109,7 +111,10 @@ static cert_status_t check_trust(mbedtls_x509_crt *chain, const char *anchors_pe
     return status;
 }
 
-/* Without the extension a certificate is good for anything (RFC 5280 section 4.2.1.12); an identity has to say what it is for. */
+/*
+ * Without the extension a certificate is good for anything (RFC 5280 section 4.2.1.12); an identity has to say what it
+ * is for.
+ */
 static bool is_for_client_auth(const mbedtls_x509_crt *leaf)
 {
     return leaf->ext_key_usage.buf.p != NULL &&
@@ -138,7 +143,8 @@ static cert_status_t check_dates(const mbedtls_x509_crt *chain, const cert_check
                           : "a certificate of the chain has expired by the time floor (the clock is not set)");
         }
         if (rules->now_is_known && rules->now < x509_seconds(&crt->valid_from)) {
-            return refuse(CERT_ERR_NOT_YET_VALID, why, "a certificate of the chain is not valid yet by this device's clock");
+            return refuse(CERT_ERR_NOT_YET_VALID, why,
+                          "a certificate of the chain is not valid yet by this device's clock");
         }
     }
     return CERT_OK;
@@ -155,14 +161,15 @@ static cert_status_t check_newer(const cert_summary_t *summary, const cert_summa
     return CERT_OK;
 }
 
-static cert_status_t check_parsed(const cert_check_rules_t *rules, const cert_identity_t *candidate, mbedtls_x509_crt *chain,
-                                  cert_summary_t *summary, const char **why)
+static cert_status_t check_parsed(const cert_check_rules_t *rules, const cert_identity_t *candidate,
+                                  mbedtls_x509_crt *chain, cert_summary_t *summary, const char **why)
 {
     if (!names_device(chain, rules->device_id)) {
         return refuse(CERT_ERR_WRONG_SUBJECT, why, "the certificate's common name is not this device");
     }
     if (!cert_check_is_strong(&chain->pk)) {
-        return refuse(CERT_ERR_WEAK_KEY, why, "the key has to be RSA of 2048 bits or more, or EC on a NIST curve from P-256");
+        return refuse(CERT_ERR_WEAK_KEY, why,
+                      "the key has to be RSA of 2048 bits or more, or EC on a NIST curve from P-256");
     }
     cert_status_t status = check_trust(chain, rules->anchors_pem, why);
     if (status != CERT_OK) {
@@ -182,8 +189,8 @@ static cert_status_t check_parsed(const cert_check_rules_t *rules, const cert_id
     return rules->current != NULL ? check_newer(summary, rules->current, why) : CERT_OK;
 }
 
-cert_status_t cert_check_candidate(const cert_check_rules_t *rules, const cert_identity_t *candidate, cert_summary_t *summary,
-                                   const char **why)
+cert_status_t cert_check_candidate(const cert_check_rules_t *rules, const cert_identity_t *candidate,
+                                   cert_summary_t *summary, const char **why)
 {
     mbedtls_x509_crt chain;
     mbedtls_x509_crt_init(&chain);

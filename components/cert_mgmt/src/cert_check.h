@@ -37,13 +37,14 @@ cert_status_t cert_check_summarize(const char *chain_pem, cert_summary_t *summar
 /**
  * @brief Decide whether a candidate's chain and key may become an identity. Changes nothing.
  *
- * In this order: well-formed, subject is this device, key strength, chain verifies to an anchor with clientAuth, key matches,
- * dates, newer than the current certificate. So the code names the first thing that is wrong.
+ * In this order: well-formed, subject is this device, key strength, chain verifies to an anchor with clientAuth, key
+ * matches, dates, newer than the current certificate. So the code names the first thing that is wrong.
  *
  * @param[out] summary  The leaf, when CERT_OK.
  * @param[out] why      A string constant that says what is wrong, otherwise.
- * @return CERT_OK, CERT_ERR_BAD_MESSAGE, CERT_ERR_WRONG_SUBJECT, CERT_ERR_WEAK_KEY, CERT_ERR_UNTRUSTED, CERT_ERR_KEY_MISMATCH,
- *         CERT_ERR_EXPIRED, CERT_ERR_NOT_YET_VALID, CERT_ERR_STALE, CERT_ERR_INTERNAL (anchors unreadable)
+ * @return CERT_OK, CERT_ERR_BAD_MESSAGE, CERT_ERR_WRONG_SUBJECT, CERT_ERR_WEAK_KEY, CERT_ERR_UNTRUSTED,
+ *         CERT_ERR_KEY_MISMATCH, CERT_ERR_EXPIRED, CERT_ERR_NOT_YET_VALID, CERT_ERR_STALE, CERT_ERR_INTERNAL (anchors
+ * unreadable)
  */
-cert_status_t cert_check_candidate(const cert_check_rules_t *rules, const cert_identity_t *candidate, cert_summary_t *summary,
-                                   const char **why);
+cert_status_t cert_check_candidate(const cert_check_rules_t *rules, const cert_identity_t *candidate,
+                                   cert_summary_t *summary, const char **why);

@@ -9,7 +9,9 @@
 
 #define SECONDS_PER_DAY 86400
 
-/* Days since 1970-01-01. Counting years from March puts the leap day last, so a month's first day is a linear formula. */
+/*
+ * Days since 1970-01-01. Counting years from March puts the leap day last, so a month's first day is a linear formula.
+ */
 static int64_t days_from_civil(int year, int month, int day)
 {
     int64_t y = month > 2 ? year : year - 1;

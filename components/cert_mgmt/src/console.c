@@ -43,8 +43,8 @@ static void run_status(const cert_console_t *console, int count, char **words)
 }
 
 /*
- * A request for a key made here and forgotten again: shows that this chip can make them, without touching the identity in use. Key and
- * request take the agent's scratch memory, which is free between its calls.
+ * A request for a key made here and forgotten again: shows that this chip can make them, without touching the identity
+ * in use. Key and request take the agent's scratch memory, which is free between its calls.
  */
 static cert_status_t make_csr(const cert_console_t *console, cert_key_type_t type)
 {
@@ -193,7 +193,8 @@ static const command_t s_commands[] = {
     { "config", "config set KEY VALUE", "change a setting; takes effect at the next restart", 2, 4, run_config },
     { "restart", "restart", "restart the device", 1, 1, run_restart },
     { "powercycle", "powercycle", "restart and lose the memory that survives a restart", 1, 1, run_power_cycle },
-    { "factory-reset", "factory-reset", "forget the device's own identity and restart; the bootstrap identity stays", 1, 1, run_factory_reset },
+    { "factory-reset", "factory-reset", "forget the device's own identity and restart; the bootstrap identity stays", 1,
+      1, run_factory_reset },
     { "log", "log [LEVEL]", "show or set what is logged: error, warn, info, debug", 1, 2, run_log },
 };
 

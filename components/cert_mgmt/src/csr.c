@@ -31,7 +31,8 @@ cert_status_t csr_write_pem(mbedtls_pk_context *key, const char *device_id, char
         return CERT_ERR_INTERNAL;
     }
     size_t written;
-    int failed = mbedtls_pem_write_buffer("-----BEGIN CERTIFICATE REQUEST-----\n", "-----END CERTIFICATE REQUEST-----\n",
-                                          der + sizeof(der) - len, (size_t)len, (unsigned char *)out, cap, &written);
+    int failed =
+        mbedtls_pem_write_buffer("-----BEGIN CERTIFICATE REQUEST-----\n", "-----END CERTIFICATE REQUEST-----\n",
+                                 der + sizeof(der) - len, (size_t)len, (unsigned char *)out, cap, &written);
     return failed ? CERT_ERR_TOO_LARGE : CERT_OK;
 }

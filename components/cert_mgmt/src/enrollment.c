@@ -25,7 +25,8 @@ static cert_status_t load_or_make_request(cert_agent_t *agent)
     return staging_make_pending(agent, CERT_ORIGIN_ENROLLMENT, request_id, &agent->config->key_type);
 }
 
-static void give_up(cert_agent_t *agent, cert_status_t code, const char *message, uint32_t retry_after_s, uint64_t now_ms)
+static void give_up(cert_agent_t *agent, cert_status_t code, const char *message, uint32_t retry_after_s,
+                    uint64_t now_ms)
 {
     agent_expect_nothing(agent);
     uint32_t delay_ms = agent_next_backoff(agent);
@@ -73,7 +74,10 @@ void enrollment_repeat(cert_agent_t *agent, uint64_t now_ms)
     }
 }
 
-/* The cloud's time is good as far as the certificate it has just made agrees: an absurd one must not raise the floor for ever. */
+/*
+ * The cloud's time is good as far as the certificate it has just made agrees: an absurd one must not raise the floor
+ * for ever.
+ */
 static void note_time(cert_agent_t *agent, int64_t time, const cert_summary_t *summary)
 {
     if (time >= summary->not_before && time <= summary->not_after &&
@@ -111,14 +115,15 @@ static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
     const char *why = NULL;
     cert_status_t status = message_read_certificate(tree, "request_id", &answer, &why);
     if (status != CERT_OK || staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, answer.request_id) != CERT_OK) {
-        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", status != CERT_OK ? why : "not an answer to our request");
+        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"",
+                  status != CERT_OK ? why : "not an answer to our request");
         return;
     }
     status = stage_answer(agent, &answer, &summary, &why);
     if (status != CERT_OK) {
         /*
-         * The cloud answers the same request with the same certificate for ever: begin anew, with a new key. But if it is only our clock
-         * that is against the certificate, that one will be good when the clock is.
+         * The cloud answers the same request with the same certificate for ever: begin anew, with a new key. But if it
+         * is only our clock that is against the certificate, that one will be good when the clock is.
          */
         if (status != CERT_ERR_EXPIRED && status != CERT_ERR_NOT_YET_VALID) {
             staging_drop_pending(agent);
@@ -139,7 +144,8 @@ static void rejected(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
     const char *why = NULL;
     cert_status_t status = message_read_rejected(tree, "request_id", &answer, &why);
     if (status != CERT_OK || staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, answer.request_id) != CERT_OK) {
-        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"", status != CERT_OK ? why : "not an answer to our request");
+        agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"",
+                  status != CERT_OK ? why : "not an answer to our request");
         return;
     }
     give_up(agent, answer.code, answer.message, answer.retry_after_s, now_ms);

@@ -18,7 +18,8 @@
 #define SLOT_MAGIC "CMID"
 #define SLOT_HEADER_LEN 20
 
-_Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX,
+_Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + STORED_CRC_LEN <=
+                   CERT_SLOT_BLOB_MAX,
                "a slot has to fit its buffer");
 _Static_assert(CERT_CHAIN_PEM_MAX <= UINT16_MAX, "lengths are stored in 16 bits");
 
@@ -96,7 +97,8 @@ cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t
 {
     size_t len = 0;
     store_wipe_identity(identity);
-    cert_status_t status = stored_value_read(port, slot_key(slot), SLOT_MAGIC, blob, CERT_SLOT_BLOB_MAX, SLOT_HEADER_LEN, &len);
+    cert_status_t status =
+        stored_value_read(port, slot_key(slot), SLOT_MAGIC, blob, CERT_SLOT_BLOB_MAX, SLOT_HEADER_LEN, &len);
     if (status == CERT_OK) {
         status = decode_slot(blob, len, identity);
     }
@@ -104,7 +106,8 @@ cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t
     return status;
 }
 
-cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, const cert_identity_t *identity)
+cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob,
+                               const cert_identity_t *identity)
 {
     size_t len = encode_slot(identity, blob);
     cert_status_t status = stored_value_write(port, slot_key(slot), SLOT_MAGIC, blob, len);
@@ -166,8 +169,9 @@ static cert_status_t look_into(const cert_port_t *port, cert_slot_t slot, uint8_
 }
 
 /*
- * Without a record: one identity is the current one; of two the older was current, as it is freed only when the newer is proven.
- * (A device's very first identity whose record was never written ends up here too: it is used, and proven by connecting.)
+ * Without a record: one identity is the current one; of two the older was current, as it is freed only when the newer
+ * is proven. (A device's very first identity whose record was never written ends up here too: it is used, and proven by
+ * connecting.)
  */
 static void rebuild_record(uint32_t generation_a, uint32_t generation_b, cert_commit_record_t *record)
 {
@@ -184,8 +188,8 @@ static void rebuild_record(uint32_t generation_a, uint32_t generation_b, cert_co
 }
 
 /* Finish with the slot that is not in use what a loss of power interrupted. */
-static cert_status_t tidy(const cert_port_t *port, cert_slot_t left, const slot_content_t *content, cert_commit_record_t *record,
-                          const char **note)
+static cert_status_t tidy(const cert_port_t *port, cert_slot_t left, const slot_content_t *content,
+                          cert_commit_record_t *record, const char **note)
 {
     if (content->is_corrupt) {
         *note = "a slot not in use was corrupt and has been erased";

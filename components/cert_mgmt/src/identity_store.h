@@ -6,8 +6,9 @@
  * @file
  * @brief The identity store: two slots and the commit record, each one value of the port's key-value store.
  *
- * The bytes are specified in docs/identity-store.md. Every value checks itself, and replacing one value is atomic; what spans two
- * values is made safe by the order of writes (docs/identity-store.md, "Order of writes") and finished by store_open().
+ * The bytes are specified in docs/identity-store.md. Every value checks itself, and replacing one value is atomic; what
+ * spans two values is made safe by the order of writes (docs/identity-store.md, "Order of writes") and finished by
+ * store_open().
  */
 #pragma once
 
@@ -23,8 +24,8 @@ cert_slot_t store_free_slot(const cert_commit_record_t *record);
 const char *store_slot_name(cert_slot_t slot);
 
 /**
- * @brief Read the commit record and finish what a loss of power interrupted: a staging whose record was not switched any more is
- * completed, an identity already replaced is erased, a lost or corrupt record is rebuilt from the slots.
+ * @brief Read the commit record and finish what a loss of power interrupted: a staging whose record was not switched
+ * any more is completed, an identity already replaced is erased, a lost or corrupt record is rebuilt from the slots.
  *
  * @param blob          Scratch of CERT_SLOT_BLOB_MAX bytes; wiped.
  * @param scratch       Scratch identity; wiped.
@@ -38,11 +39,15 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
 /** @brief Switch the commit record: the one write that changes who the device is. CERT_OK or the port's error. */
 cert_status_t store_write_record(const cert_port_t *port, const cert_commit_record_t *record);
 
-/** @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE; `identity` is empty unless CERT_OK */
+/**
+ * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE; `identity` is empty
+ * unless CERT_OK
+ */
 cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *identity);
 
 /** @return CERT_OK, CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE (the slot is then unchanged) */
-cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, const cert_identity_t *identity);
+cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob,
+                               const cert_identity_t *identity);
 
 /** @return CERT_OK, CERT_ERR_STORAGE */
 cert_status_t store_erase_slot(const cert_port_t *port, cert_slot_t slot);

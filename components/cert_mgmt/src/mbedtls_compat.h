@@ -54,8 +54,9 @@ static inline int compat_pk_check_pair(const mbedtls_pk_context *pub, const mbed
 
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
 /**
- * mbedTLS 2.28 gives ecdsa-with-SHA256 the parameters NULL, where RFC 5758 section 3.2 wants none and strict parsers insist. They stand
- * in the outer signatureAlgorithm, which is not signed: take them out. The request lies at the end of `buf`, `len` bytes.
+ * mbedTLS 2.28 gives ecdsa-with-SHA256 the parameters NULL, where RFC 5758 section 3.2 wants none and strict parsers
+ * insist. They stand in the outer signatureAlgorithm, which is not signed: take them out. The request lies at the end
+ * of `buf`, `len` bytes.
  */
 static inline int compat_csr_drop_ecdsa_parameters(unsigned char *buf, size_t size, int len)
 {
@@ -80,7 +81,8 @@ static inline int compat_csr_drop_ecdsa_parameters(unsigned char *buf, size_t si
     p[1] = (unsigned char)(p[1] - 2);
     memmove(content + 2, content, (size_t)(parameters - content));
     p = content + 2;
-    if (mbedtls_asn1_write_len(&p, buf, outer_len - 2) < 0 || mbedtls_asn1_write_tag(&p, buf, (unsigned char)sequence) < 0) {
+    if (mbedtls_asn1_write_len(&p, buf, outer_len - 2) < 0 ||
+        mbedtls_asn1_write_tag(&p, buf, (unsigned char)sequence) < 0) {
         return MBEDTLS_ERR_X509_INVALID_FORMAT;
     }
     return (int)(end - p);

@@ -24,19 +24,21 @@ static const char *bad_control_character(uint8_t c, bool in_string)
     if (c >= 0x20 || (!in_string && (c == '\t' || c == '\n' || c == '\r'))) {
         return NULL;
     }
-    return in_string && (c == '\n' || c == '\r') ? "a line break inside a string: write it as \\n" : "a control character";
+    return in_string && (c == '\n' || c == '\r') ? "a line break inside a string: write it as \\n"
+                                                 : "a control character";
 }
 
 /* The four digits after \u: hexadecimal (cJSON takes anything), and not all zero (which would end a C string early). */
 static bool is_good_code_point(const uint8_t *digits, size_t left)
 {
-    return left >= 4 && memcmp(digits, "0000", 4) != 0 && isxdigit(digits[0]) && isxdigit(digits[1]) && isxdigit(digits[2]) &&
-           isxdigit(digits[3]);
+    return left >= 4 && memcmp(digits, "0000", 4) != 0 && isxdigit(digits[0]) && isxdigit(digits[1]) &&
+           isxdigit(digits[2]) && isxdigit(digits[3]);
 }
 
 /*
- * What cJSON lets pass or answers with deep recursion: raw control characters, bad code points, nesting without end. Everything else is
- * left to cJSON, which is given `blanked`: the payload with the text of every string made unreadable.
+ * What cJSON lets pass or answers with deep recursion: raw control characters, bad code points, nesting without end.
+ * Everything else is left to cJSON, which is given `blanked`: the payload with the text of every string made
+ * unreadable.
  */
 static cert_status_t scan(const uint8_t *payload, size_t len, char *blanked, const char **why)
 {
@@ -158,7 +160,8 @@ static cert_status_t read_chain(const cJSON *tree, const char **chain, const cha
     return *chain != NULL ? CERT_OK : bad(why, "chain is not a string");
 }
 
-cert_status_t message_read_certificate(const cJSON *tree, const char *id_field, message_certificate_t *out, const char **why)
+cert_status_t message_read_certificate(const cJSON *tree, const char *id_field, message_certificate_t *out,
+                                       const char **why)
 {
     *out = (message_certificate_t) { 0 };
     cert_status_t status = read_id(tree, id_field, &out->request_id, why);
@@ -316,8 +319,8 @@ static cert_status_t finish(cJSON *tree, bool complete, char *out, size_t cap)
     return status;
 }
 
-cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem, const char *hardware,
-                                   const char *firmware)
+cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem,
+                                   const char *hardware, const char *firmware)
 {
     cJSON *tree = cJSON_CreateObject();
     bool complete = add(tree, "request_id", request_id) && add(tree, "csr", csr_pem);
@@ -345,7 +348,8 @@ cert_status_t message_write_status(char *out, size_t cap, const message_status_t
                     add(tree, "not_after", not_after) &&
                     cJSON_AddNumberToObject(tree, "trust_version", trust_version) != NULL;
     if (status->code != CERT_OK) {
-        complete = complete && add(tree, "code", cert_status_code(status->code)) && add(tree, "message", status->message);
+        complete =
+            complete && add(tree, "code", cert_status_code(status->code)) && add(tree, "message", status->message);
     }
     return finish(tree, complete, out, cap);
 }

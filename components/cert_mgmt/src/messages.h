@@ -6,7 +6,8 @@
  * @file
  * @brief The messages of the protocol (docs/protocol.md): JSON in and out. The one place that knows field names.
  *
- * What is read stays in the JSON tree it came from: the strings of a message live until message_free(), which also wipes them.
+ * What is read stays in the JSON tree it came from: the strings of a message live until message_free(), which also
+ * wipes them.
  */
 #pragma once
 
@@ -71,11 +72,11 @@ typedef struct {
 } message_status_t;
 
 /**
- * @brief Read a payload as one JSON object, strictly: RFC 8259 with nothing after the object, at most CERT_MESSAGE_MAX bytes,
- * nested at most 8 deep, no U+0000.
+ * @brief Read a payload as one JSON object, strictly: RFC 8259 with nothing after the object, at most CERT_MESSAGE_MAX
+ * bytes, nested at most 8 deep, no U+0000.
  *
- * @param scratch    CERT_MESSAGE_MAX bytes. What is no JSON is found on a copy with its strings blanked, so that no part of a secret
- *                   is left behind in memory that the JSON library gives up unwiped.
+ * @param scratch    CERT_MESSAGE_MAX bytes. What is no JSON is found on a copy with its strings blanked, so that no
+ *                   part of a secret is left behind in memory that the JSON library gives up unwiped.
  * @param[out] tree  The object; NULL unless CERT_OK. Release with message_free().
  * @param[out] why   A string constant saying what is wrong, unless CERT_OK.
  * @return CERT_OK, CERT_ERR_BAD_MESSAGE
@@ -89,7 +90,8 @@ void message_free(cJSON *tree);
  * Each reads one kind of message from its tree. Unknown fields are ignored; a missing or mistyped required field is
  * CERT_ERR_BAD_MESSAGE with `why` naming it.
  */
-cert_status_t message_read_certificate(const cJSON *tree, const char *id_field, message_certificate_t *out, const char **why);
+cert_status_t message_read_certificate(const cJSON *tree, const char *id_field, message_certificate_t *out,
+                                       const char **why);
 cert_status_t message_read_rejected(const cJSON *tree, const char *id_field, message_rejected_t *out, const char **why);
 cert_status_t message_read_rotate(const cJSON *tree, message_rotate_t *out, const char **why);
 cert_status_t message_read_commit(const cJSON *tree, message_commit_t *out, const char **why);
@@ -99,10 +101,10 @@ cert_status_t message_read_trust(const cJSON *tree, message_trust_t *out, const 
 const char *message_rotation_id(const cJSON *tree);
 
 /*
- * Each writes one message as NUL-terminated JSON: CERT_OK, CERT_ERR_TOO_LARGE, CERT_ERR_INTERNAL (out of memory). The texts may lie in
- * `out`: they are copied first.
+ * Each writes one message as NUL-terminated JSON: CERT_OK, CERT_ERR_TOO_LARGE, CERT_ERR_INTERNAL (out of memory). The
+ * texts may lie in `out`: they are copied first.
  */
-cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem, const char *hardware,
-                                   const char *firmware);
+cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem,
+                                   const char *hardware, const char *firmware);
 cert_status_t message_write_csr(char *out, size_t cap, const char *rotation_id, const char *csr_pem, bool expiring);
 cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status, uint32_t trust_version);

@@ -62,8 +62,8 @@ static void reject(cert_agent_t *agent, const char *rotation_id, cert_status_t c
 
 static void report_committed(cert_agent_t *agent)
 {
-    agent_log(agent, CERT_LOG_INFO, "rotation: committed id=%s certificate=%s generation=%u", agent->identity.request_id,
-              agent->summary.id, (unsigned)agent->identity.generation);
+    agent_log(agent, CERT_LOG_INFO, "rotation: committed id=%s certificate=%s generation=%u",
+              agent->identity.request_id, agent->summary.id, (unsigned)agent->identity.generation);
     report(agent, agent->identity.request_id, "committed");
 }
 
@@ -93,7 +93,8 @@ static void report_rolled_back(cert_agent_t *agent)
 
 void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
 {
-    static const char *const leaves[] = { "certs/rotate", "certs/issued", "certs/rejected", "certs/commit", "certs/trust" };
+    static const char *const leaves[] = { "certs/rotate", "certs/issued", "certs/rejected", "certs/commit",
+                                          "certs/trust" };
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         agent_subscribe(agent, "devices", leaves[i]);
     }
@@ -238,7 +239,8 @@ static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order, ui
     agent_expect_answer(agent, now_ms);
 }
 
-static void rotate_pushed(cert_agent_t *agent, const message_rotate_t *order, const cert_summary_t *summary, uint64_t now_ms)
+static void rotate_pushed(cert_agent_t *agent, const message_rotate_t *order, const cert_summary_t *summary,
+                          uint64_t now_ms)
 {
     const char *rotation_id = order->rotation_id != NULL ? order->rotation_id : summary->id;
     cert_identity_t *candidate = &agent->candidate;
@@ -302,7 +304,8 @@ static void handle_issued(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
     if (answer_repeated(agent, answer.request_id)) {
         return;
     }
-    status = on_trial(agent) ? CERT_ERR_NOT_FOUND : staging_load_pending(agent, CERT_ORIGIN_ROTATION, answer.request_id);
+    status =
+        on_trial(agent) ? CERT_ERR_NOT_FOUND : staging_load_pending(agent, CERT_ORIGIN_ROTATION, answer.request_id);
     if (status == CERT_ERR_NOT_FOUND) {
         reject(agent, answer.request_id, CERT_ERR_STALE, "no request of this device waits for this certificate");
         return;
@@ -348,7 +351,8 @@ static void handle_commit(cert_agent_t *agent, const cJSON *tree)
         reject(agent, message_rotation_id(tree), status, why);
         return;
     }
-    if (strcmp(order.rotation_id, agent->identity.request_id) != 0 || strcmp(order.certificate_id, agent->summary.id) != 0) {
+    if (strcmp(order.rotation_id, agent->identity.request_id) != 0 ||
+        strcmp(order.certificate_id, agent->summary.id) != 0) {
         reject(agent, order.rotation_id, CERT_ERR_STALE, "this is not the certificate of this connection");
         return;
     }
@@ -356,7 +360,8 @@ static void handle_commit(cert_agent_t *agent, const cJSON *tree)
         status = staging_promote(agent);
     }
     if (status != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "rotation: commit could not be stored, will ask again id=%s", order.rotation_id);
+        agent_log(agent, CERT_LOG_ERROR, "rotation: commit could not be stored, will ask again id=%s",
+                  order.rotation_id);
         return;
     }
     agent_expect_nothing(agent);

@@ -80,7 +80,8 @@ static bool is_text(const char *value, const setting_t *setting, const char *pun
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     size_t len = strlen(value);
-    if (len < setting->min || len > setting->max || (setting->kind == KIND_DEVICE_ID && strchr(letters, value[0]) == NULL)) {
+    if (len < setting->min || len > setting->max ||
+        (setting->kind == KIND_DEVICE_ID && strchr(letters, value[0]) == NULL)) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {

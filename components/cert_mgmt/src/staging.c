@@ -169,14 +169,15 @@ cert_status_t staging_promote(cert_agent_t *agent)
     agent->bootstrap_next = false;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
     if (old != CERT_SLOT_NONE && store_erase_slot(agent->port, old) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased, next start tries again", store_slot_name(old));
+        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased, next start tries again",
+                  store_slot_name(old));
     }
     return CERT_OK;
 }
 
 /*
- * The slot goes first: a loss of power in between leaves a record whose trial cannot be read, which is rolled back again. The other
- * way round the next start would take the slot for a staging to complete.
+ * The slot goes first: a loss of power in between leaves a record whose trial cannot be read, which is rolled back
+ * again. The other way round the next start would take the slot for a staging to complete.
  */
 void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
 {

@@ -20,9 +20,11 @@
 cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id);
 
 /**
- * @brief Make a key (or take the one in use) and store it as the pending identity, in agent->candidate and in the free slot.
+ * @brief Make a key (or take the one in use) and store it as the pending identity, in agent->candidate and in the free
+ *        slot.
  * @param key_type  NULL: the key in use, for a renewal.
- * @return CERT_OK, CERT_ERR_BUSY (a trial is running), CERT_ERR_UNSUPPORTED, CERT_ERR_INTERNAL, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL
+ * @return CERT_OK, CERT_ERR_BUSY (a trial is running), CERT_ERR_UNSUPPORTED, CERT_ERR_INTERNAL, CERT_ERR_STORAGE,
+ *         CERT_ERR_STORAGE_FULL
  */
 cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id,
                                    const cert_key_type_t *key_type);
@@ -31,8 +33,8 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
 void staging_drop_pending(cert_agent_t *agent);
 
 /**
- * @brief Write the request of the pending identity in agent->candidate as PEM to agent->out, from where the message writers may take it:
- * they copy what goes into a message before they write it.
+ * @brief Write the request of the pending identity in agent->candidate as PEM to agent->out, from where the message
+ * writers may take it: they copy what goes into a message before they write it.
  */
 cert_status_t staging_write_csr(cert_agent_t *agent);
 
@@ -43,7 +45,8 @@ cert_status_t staging_write_csr(cert_agent_t *agent);
 cert_status_t staging_set_chain(cert_agent_t *agent, const char *certificate, const char *chain, const char **why);
 
 /**
- * @brief Pass agent->candidate through the gate (cert_check.h) against this device, its anchors, clock and current certificate.
+ * @brief Pass agent->candidate through the gate (cert_check.h) against this device, its anchors, clock and current
+ *        certificate.
  */
 cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const char **why);
 
@@ -53,7 +56,10 @@ cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const 
  */
 cert_status_t staging_stage(cert_agent_t *agent);
 
-/** @brief The trial is proven: it becomes the operational identity and the old slot is freed. CERT_OK or the store's error. */
+/**
+ * @brief The trial is proven: it becomes the operational identity and the old slot is freed. CERT_OK or the store's
+ * error.
+ */
 cert_status_t staging_promote(cert_agent_t *agent);
 
 /**

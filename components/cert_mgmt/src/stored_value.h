@@ -4,7 +4,8 @@
  */
 /**
  * @file
- * @brief The frame of every stored value (docs/identity-store.md, "Frame"): a magic, the format version, and a CRC over all before it.
+ * @brief The frame of every stored value (docs/identity-store.md, "Frame"): a magic, the format version, and a CRC over
+ *        all before it.
  */
 #pragma once
 
@@ -20,12 +21,14 @@
 #define STORED_CRC_LEN 4
 
 /**
- * @brief Read a value and check its frame. A version is believed only if the CRC is right, which stays where it is in every version.
+ * @brief Read a value and check its frame. A version is believed only if the CRC is right, which stays where it is in
+ *        every version.
  *
  * @param magic       Four characters.
  * @param min_len     Fewest bytes before the CRC.
  * @param[out] len    Bytes before the CRC.
- * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT (also when larger than `cap`), CERT_ERR_STORAGE
+ * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT (also when larger than `cap`),
+ *         CERT_ERR_STORAGE
  */
 cert_status_t stored_value_read(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t cap,
                                 size_t min_len, size_t *len);
@@ -35,4 +38,5 @@ cert_status_t stored_value_read(const cert_port_t *port, const char *key, const 
  * @param blob  `len` bytes, the first STORED_HEADER_LEN of them still free, and room for the CRC.
  * @return CERT_OK, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL
  */
-cert_status_t stored_value_write(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob, size_t len);
+cert_status_t stored_value_write(const cert_port_t *port, const char *key, const char *magic, uint8_t *blob,
+                                 size_t len);

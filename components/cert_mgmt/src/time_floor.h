@@ -6,9 +6,9 @@
  * @file
  * @brief What time it surely is at least: a floor that only rises and survives restarts.
  *
- * A device may boot in 1970 or with a wrong clock. The floor is the latest of: when the firmware was built, the time of an
- * enrolment answer, the notBefore of a certificate and the clock whenever the cloud has accepted the device with it. A clock
- * that is behind the floor is wrong and is not used.
+ * A device may boot in 1970 or with a wrong clock. The floor is the latest of: when the firmware was built, the time of
+ * an enrolment answer, the notBefore of a certificate and the clock whenever the cloud has accepted the device with it.
+ * A clock that is behind the floor is wrong and is not used.
  */
 #pragma once
 

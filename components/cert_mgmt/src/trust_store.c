@@ -20,7 +20,8 @@
 #define TRUST_REFUSALS_AT 6
 #define TRUST_VERSION_AT 8
 
-_Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX, "a set has to fit the scratch buffer");
+_Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX,
+               "a set has to fit the scratch buffer");
 
 #define SHA256_LEN 32
 #define SIGNED_TEXT_HEAD "fleetpki-trust-anchors\n"
@@ -48,7 +49,8 @@ static bool is_usable(const char *pem)
 cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set)
 {
     size_t len = 0;
-    cert_status_t status = stored_value_read(port, key_of(state), TRUST_MAGIC, blob, CERT_SLOT_BLOB_MAX, TRUST_HEADER_LEN, &len);
+    cert_status_t status =
+        stored_value_read(port, key_of(state), TRUST_MAGIC, blob, CERT_SLOT_BLOB_MAX, TRUST_HEADER_LEN, &len);
     if (status != CERT_OK) {
         return status;
     }
@@ -67,7 +69,8 @@ cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uin
     return CERT_OK;
 }
 
-cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, uint8_t *blob, const cert_trust_set_t *set)
+cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, uint8_t *blob,
+                                const cert_trust_set_t *set)
 {
     size_t text_len = strlen(set->anchors_pem);
     bytes_put_u16(blob + TRUST_REFUSALS_AT, set->refusals);
@@ -100,7 +103,8 @@ static bool hash_signed_text(const mbedtls_x509_crt *anchors, uint32_t version, 
     return good;
 }
 
-static bool is_signed_by_one_of(mbedtls_x509_crt *anchors, const uint8_t *hash, const uint8_t *signature, size_t signature_len)
+static bool is_signed_by_one_of(mbedtls_x509_crt *anchors, const uint8_t *hash, const uint8_t *signature,
+                                size_t signature_len)
 {
     for (mbedtls_x509_crt *anchor = anchors; anchor != NULL; anchor = anchor->next) {
         if (mbedtls_pk_verify(&anchor->pk, MBEDTLS_MD_SHA256, hash, SHA256_LEN, signature, signature_len) == 0) {

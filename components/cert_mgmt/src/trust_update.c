@@ -137,7 +137,8 @@ void trust_update_proven(cert_agent_t *agent)
     }
     agent->trust.refusals = 0;
     if (trust_store_write(agent->port, TRUST_PROVEN, agent->blob, &agent->trust) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: the trust anchors could not be stored, the next connection tries again");
+        agent_log(agent, CERT_LOG_ERROR,
+                  "store: the trust anchors could not be stored, the next connection tries again");
         return;
     }
     agent->trust_on_trial = false;

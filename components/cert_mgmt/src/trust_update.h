@@ -12,7 +12,9 @@
 
 #include "cert_mgmt/cert_agent.h"
 
-/** @brief Load the anchors to connect with: the set on trial if there is one, else the proven set, else the factory's. */
+/**
+ * @brief Load the anchors to connect with: the set on trial if there is one, else the proven set, else the factory's.
+ */
 cert_status_t trust_update_load(cert_agent_t *agent);
 
 /** @brief A message on `devices/<device id>/certs/trust`. */

@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The task that is the device: it alone calls the agent. Everything that happens elsewhere reaches it through the event queue.
+ * The task that is the device: it alone calls the agent. Everything that happens elsewhere reaches it through the event
+ * queue.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,8 +28,8 @@
 #include "platform.h"
 #include "sdkconfig.h"
 
-/* As low as the idle task, which shares the time with it: making an RSA key takes up to a minute and must not starve the idle
- * task, or the task watchdog bites. */
+/* As low as the idle task, which shares the time with it: making an RSA key takes up to a minute and must not starve
+ * the idle task, or the task watchdog bites. */
 #define TASK_PRIORITY tskIDLE_PRIORITY
 
 #define WAIT_MAX_MS 60000
@@ -198,11 +199,12 @@ static void handle(event_t *event)
         cert_agent_connected(&s_agent, event->connection, now_ms());
         break;
     case EVENT_DISCONNECTED:
-        cert_agent_disconnected(&s_agent, event->connection, event->disconnected.why, event->disconnected.detail, now_ms());
+        cert_agent_disconnected(&s_agent, event->connection, event->disconnected.why, event->disconnected.detail,
+                                now_ms());
         break;
     case EVENT_MESSAGE:
-        cert_agent_message(&s_agent, event->connection, event->message->topic, event->message->payload, event->message->len,
-                           now_ms());
+        cert_agent_message(&s_agent, event->connection, event->message->topic, event->message->payload,
+                           event->message->len, now_ms());
         break;
     case EVENT_CONSOLE_LINE:
         cert_console_run(&s_console, event->line);
@@ -250,13 +252,15 @@ static esp_err_t load_settings(void)
     cert_settings_default(&s_settings);
     strlcpy(s_settings.broker, CONFIG_CERT_PORT_BROKER, sizeof(s_settings.broker));
     cert_status_t status = cert_settings_load(&s_settings, &s_port);
-    ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG, "cannot use the settings in the store: %s; nothing was changed",
+    ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG,
+                        "cannot use the settings in the store: %s; nothing was changed",
                         status == CERT_ERR_CORRUPT ? "corrupt" : "not readable");
     if (s_settings.id[0] == '\0') {
         char id[CERT_DEVICE_ID_MAX + 1];
         platform_make_id(id, sizeof(id));
         status = cert_settings_set(&s_settings, &s_port, "id", id);
-        ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG, "cannot store the device id: %s", cert_status_code(status));
+        ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG, "cannot store the device id: %s",
+                            cert_status_code(status));
     }
     s_boot_settings = s_settings;
     return ESP_OK;
@@ -279,8 +283,8 @@ static esp_err_t init_agent(const cert_port_esp_bootstrap_t *bootstrap)
         .firmware = esp_app_get_description()->version,
     };
     cert_status_t status = cert_agent_init(&s_agent, &s_config, &s_port);
-    ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_ARG, TAG, "cannot start as device \"%s\": %s", s_config.device_id,
-                        cert_status_code(status));
+    ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_ARG, TAG, "cannot start as device \"%s\": %s",
+                        s_config.device_id, cert_status_code(status));
     return ESP_OK;
 }
 

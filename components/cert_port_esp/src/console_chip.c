@@ -15,14 +15,19 @@
 
 static const char *TAG = "cert_agent";
 
-/* esp_console looks a command up by its first word; `help` is its own. What a command does is up to cert_console_run(). */
+/*
+ * esp_console looks a command up by its first word; `help` is its own. What a command does is up to cert_console_run().
+ */
 static const esp_console_cmd_t s_commands[] = {
     { .command = "status", .help = "Who this device is, until when, and how the connection is" },
-    { .command = "csr", .hint = "[ec|rsa]", .help = "Make a key and print a request for it; the key is forgotten again" },
+    { .command = "csr",
+      .hint = "[ec|rsa]",
+      .help = "Make a key and print a request for it; the key is forgotten again" },
     { .command = "config", .hint = "get [KEY] | set KEY VALUE", .help = "Show or change a setting" },
     { .command = "restart", .help = "Restart the device" },
     { .command = "powercycle", .help = "Restart and lose the memory that survives a restart" },
-    { .command = "factory-reset", .help = "Forget the device's own identity and restart; the bootstrap identity stays" },
+    { .command = "factory-reset",
+      .help = "Forget the device's own identity and restart; the bootstrap identity stays" },
     { .command = "log", .hint = "[error|warn|info|debug]", .help = "Show or set what is logged" },
 };
 

@@ -62,5 +62,6 @@ static void read_lines(void *arg)
 
 esp_err_t console_start(void)
 {
-    return xTaskCreate(read_lines, "console", STACK_SIZE, NULL, tskIDLE_PRIORITY + 1, NULL) == pdPASS ? ESP_OK : ESP_ERR_NO_MEM;
+    return xTaskCreate(read_lines, "console", STACK_SIZE, NULL, tskIDLE_PRIORITY + 1, NULL) == pdPASS ? ESP_OK
+                                                                                                      : ESP_ERR_NO_MEM;
 }

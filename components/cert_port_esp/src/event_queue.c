@@ -12,7 +12,10 @@
 
 #define QUEUE_LENGTH 16
 
-/* Kept free for news of connections: two for each, and the agent may have moved on to the next connection before it reads them. */
+/*
+ * Kept free for news of connections: two for each, and the agent may have moved on to the next connection before it
+ * reads them.
+ */
 #define RESERVED_FOR_CONNECTIONS 8
 
 static QueueHandle_t s_queue;

@@ -6,8 +6,8 @@
  * @file
  * @brief What has happened elsewhere and waits for the agent's task.
  *
- * Posting never blocks: the MQTT task posts while it holds esp-mqtt's lock, which the agent's task takes to publish. When the
- * queue fills up, messages and console lines are dropped and news of the connection still find room.
+ * Posting never blocks: the MQTT task posts while it holds esp-mqtt's lock, which the agent's task takes to publish.
+ * When the queue fills up, messages and console lines are dropped and news of the connection still find room.
  */
 #pragma once
 
@@ -50,7 +50,10 @@ typedef struct {
 /** @brief Make the queue. Returns false when there is no memory. */
 bool event_queue_init(void);
 
-/** @brief Put an event into the queue, which owns it from now on, whatever happens. Returns false if it had to be dropped. */
+/**
+ * @brief Put an event into the queue, which owns it from now on, whatever happens. Returns false if it had to be
+ * dropped.
+ */
 bool event_queue_post(const event_t *event);
 
 /** @brief Wait for the next event. Returns false when there is none within `timeout_ms`. */

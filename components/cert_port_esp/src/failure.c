@@ -30,8 +30,8 @@ static cert_failure_t classify_handshake(int mbedtls_error)
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
         return CERT_FAILURE_SERVER_UNTRUSTED;
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        /* esp-tls does not tell which alert. With a server that this firmware has a cipher in common with, what is left for it
-         * to object to is our certificate. */
+        /* esp-tls does not tell which alert. With a server that this firmware has a cipher in common with, what is left
+         * for it to object to is our certificate. */
         return CERT_FAILURE_IDENTITY_REFUSED;
     default:
         return CERT_FAILURE_UNKNOWN;

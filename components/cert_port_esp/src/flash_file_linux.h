@@ -4,7 +4,8 @@
  */
 /**
  * @file
- * @brief The emulated flash of the `linux` target as a file that stays: ESP-IDF would take a new, empty one at every start.
+ * @brief The emulated flash of the `linux` target as a file that stays: ESP-IDF would take a new, empty one at every
+ *        start.
  */
 #pragma once
 

@@ -6,8 +6,8 @@
  * @file
  * @brief The MQTT connection: one esp-mqtt client for each connection the agent asks for.
  *
- * Called from the agent's task only. What happens is posted to the event queue: for each connection at most one EVENT_CONNECTED,
- * and one EVENT_DISCONNECTED unless mqtt_link_close() came first.
+ * Called from the agent's task only. What happens is posted to the event queue: for each connection at most one
+ * EVENT_CONNECTED, and one EVENT_DISCONNECTED unless mqtt_link_close() came first.
  */
 #pragma once
 

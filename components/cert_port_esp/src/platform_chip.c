@@ -9,7 +9,9 @@
 #include "esp_system.h"
 #include "platform.h"
 
-/* RTC memory survives every kind of reset but a power-on. Chips without it keep .noinit over esp_restart() and panics. */
+/*
+ * RTC memory survives every kind of reset but a power-on. Chips without it keep .noinit over esp_restart() and panics.
+ */
 #if CONFIG_SOC_RTC_FAST_MEM_SUPPORTED || CONFIG_SOC_RTC_SLOW_MEM_SUPPORTED
 static RTC_NOINIT_ATTR cert_boot_ram_t s_boot_ram;
 #else

@@ -24,7 +24,10 @@ static const char *TAG = "cert_agent";
 static char s_boot_ram_path[PATH_MAX + sizeof("/boot_ram")];
 static cert_boot_ram_t *s_boot_ram;
 
-/** The directory that is this device, as on the plain Linux port: $CERT_AGENT_HOME, or one below the user's state directory. */
+/**
+ * The directory that is this device, as on the plain Linux port: $CERT_AGENT_HOME, or one below the user's state
+ * directory.
+ */
 static const char *state_directory(void)
 {
     static char path[PATH_MAX];
@@ -75,8 +78,8 @@ esp_err_t platform_init(void)
     const char *directory = state_directory();
     snprintf(s_boot_ram_path, sizeof(s_boot_ram_path), "%s/boot_ram", directory);
     if (!make_directory(directory) || !flash_file_open(directory) || (s_boot_ram = map_boot_ram()) == NULL) {
-        ESP_LOGE(TAG, "cannot use the state directory %s: %s; set CERT_AGENT_HOME to a directory for this device", directory,
-                 strerror(errno));
+        ESP_LOGE(TAG, "cannot use the state directory %s: %s; set CERT_AGENT_HOME to a directory for this device",
+                 directory, strerror(errno));
         return ESP_FAIL;
     }
     return ESP_OK;

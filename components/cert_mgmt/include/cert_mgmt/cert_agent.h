@@ -7,9 +7,10 @@
  * @brief The certificate agent: the state machine that enrols a device, keeps its identity fresh and never loses it.
  *
  * The agent does no I/O. The port tells it what happened through the functions below; it answers by calling the port's
- * functions (cert_port.h) before it returns. One thread drives one agent; the functions are not reentrant. Calls may take as
- * long as making a key takes (EC P-256: milliseconds; RSA on a small chip: up to a minute), so give the agent a
- * thread of its own. After cert_agent_init() the core allocates nothing itself; mbedTLS and cJSON use the heap within a call.
+ * functions (cert_port.h) before it returns. One thread drives one agent; the functions are not reentrant. Calls may
+ * take as long as making a key takes (EC P-256: milliseconds; RSA on a small chip: up to a minute), so give the agent a
+ * thread of its own. After cert_agent_init() the core allocates nothing itself; mbedTLS and cJSON use the heap within a
+ * call.
  *
  * Times called `now_ms` are milliseconds of any clock that never goes back.
  */
@@ -35,8 +36,8 @@ extern "C" {
 #endif
 
 /**
- * Ambiguous failures in a row, or boots on a trial that lose the boot-surviving RAM, after which another identity is tried for
- * comparison. Nothing is given up for them alone: a trial ends only if the identity before it gets through.
+ * Ambiguous failures in a row, or boots on a trial that lose the boot-surviving RAM, after which another identity is
+ * tried for comparison. Nothing is given up for them alone: a trial ends only if the identity before it gets through.
  */
 #define CERT_AMBIGUOUS_LIMIT 10
 
@@ -52,13 +53,14 @@ typedef struct {
     const char *bootstrap_chain_pem; /*!< Bootstrap certificate (chain), PEM, NUL-terminated */
     const uint8_t *bootstrap_key;    /*!< Its private key, DER, or PEM with `bootstrap_key_len` counting the NUL */
     size_t bootstrap_key_len;
-    const char *anchors_pem;         /*!< Trust anchors from the factory: root certificates of the cloud, PEM, at most CERT_ANCHORS_PEM_MAX */
+    const char *anchors_pem;         /*!< Trust anchors from the factory: root certificates of the cloud, PEM, at most
+                                        CERT_ANCHORS_PEM_MAX */
     cert_key_type_t key_type;        /*!< Type of the keys made for enrolment and for renewal by the device itself */
-    int64_t build_time;              /*!< A time known to be past, seconds since 1970: the first time floor; 0 if there is none */
+    int64_t build_time; /*!< A time known to be past, seconds since 1970: the first time floor; 0 if there is none */
     uint32_t backoff_min_ms;         /*!< First delay after a failed connection, before jitter */
     uint32_t backoff_max_ms;         /*!< Longest delay, before jitter */
-    bool reboot_on_rotation;         /*!< Restart the device to take up a staged identity, instead of only reconnecting */
-    const char *hardware;            /*!< What the device is, told at enrolment, e.g. "esp32c3"; at most 64 characters */
+    bool reboot_on_rotation; /*!< Restart the device to take up a staged identity, instead of only reconnecting */
+    const char *hardware;    /*!< What the device is, told at enrolment, e.g. "esp32c3"; at most 64 characters */
     const char *firmware;            /*!< Version of the firmware, told at enrolment; at most 64 characters */
 } cert_agent_config_t;
 
@@ -71,8 +73,8 @@ typedef enum {
 } cert_phase_t;
 
 /**
- * @brief One agent. Allocate it statically or on the heap (about 36 KB), hand it to cert_agent_init() and treat it as opaque:
- * the members are for the core alone.
+ * @brief One agent. Allocate it statically or on the heap (about 36 KB), hand it to cert_agent_init() and treat it as
+ * opaque: the members are for the core alone.
  */
 typedef struct {
     const cert_agent_config_t *config;
@@ -123,9 +125,10 @@ typedef struct {
 cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *config, const cert_port_t *port);
 
 /**
- * @brief The device has started: read the store, count the boot, decide who to be. The first connection is asked for by the next
- * cert_agent_tick().
- * @return CERT_OK; CERT_ERR_STORAGE, CERT_ERR_NEWER_FORMAT: the store cannot be used and was not touched. The agent stays stopped.
+ * @brief The device has started: read the store, count the boot, decide who to be. The first connection is asked for by
+ * the next cert_agent_tick().
+ * @return CERT_OK; CERT_ERR_STORAGE, CERT_ERR_NEWER_FORMAT: the store cannot be used and was not touched. The agent
+ *         stays stopped.
  */
 cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
 
@@ -136,7 +139,8 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
  * @brief The connection asked for could not be made, or ended.
  * @param detail  What the platform says about it, for the log; no secrets. May be NULL.
  */
-void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail, uint64_t now_ms);
+void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
+                             uint64_t now_ms);
 
 /**
  * @brief A message has arrived, complete.
@@ -152,8 +156,8 @@ void cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *to
 uint32_t cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 
 /**
- * @brief Forget the operational identity, anything on trial, and the time floor; the bootstrap identity and proven trust anchors stay.
- * Restarts the device.
+ * @brief Forget the operational identity, anything on trial, and the time floor; the bootstrap identity and proven
+ * trust anchors stay. Restarts the device.
  * @return CERT_OK, CERT_ERR_STORAGE
  */
 cert_status_t cert_agent_factory_reset(cert_agent_t *agent);

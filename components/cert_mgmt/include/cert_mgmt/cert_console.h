@@ -6,9 +6,9 @@
  * @file
  * @brief The line console, the same on every platform: the port reads lines, this runs them.
  *
- * `help`, `status`, `csr [ec|rsa]`, `config get [KEY]`, `config set KEY VALUE`, `restart`, `powercycle`, `factory-reset`,
- * `log [error|warn|info|debug]`. Every answer is one line, except `help`, `config get` without a key, and the PEM of `csr`.
- * An answer that refuses begins with "error: ".
+ * `help`, `status`, `csr [ec|rsa]`, `config get [KEY]`, `config set KEY VALUE`, `restart`, `powercycle`,
+ * `factory-reset`, `log [error|warn|info|debug]`. Every answer is one line, except `help`, `config get` without a key,
+ * and the PEM of `csr`. An answer that refuses begins with "error: ".
  */
 #pragma once
 
@@ -31,7 +31,8 @@ typedef struct {
 
     void *ctx;                                      /*!< Handed to the two functions below */
     void (*print)(void *ctx, const char *text);     /*!< Print one line; adds the line end */
-    cert_status_t (*power_cycle)(void *ctx);        /*!< Restart and lose the boot-surviving RAM; NULL where that takes a hand on the plug */
+    cert_status_t (*power_cycle)(
+        void *ctx); /*!< Restart and lose the boot-surviving RAM; NULL where that takes a hand on the plug */
 } cert_console_t;
 
 /**

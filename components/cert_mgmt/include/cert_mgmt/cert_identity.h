@@ -69,13 +69,13 @@ typedef struct {
     cert_slot_t trial;      /*!< Slot of the identity on trial */
     uint32_t generation;    /*!< Generation last committed: nothing older is ever used again */
     uint8_t trial_refusals; /*!< How often the cloud has refused the trial */
-    uint8_t trial_boots;    /*!< Boots since the trial was staged; bounds crash loops that lose the boot-surviving RAM */
+    uint8_t trial_boots; /*!< Boots since the trial was staged; bounds crash loops that lose the boot-surviving RAM */
 } cert_commit_record_t;
 
 /** @brief One set of trust anchors: what a server's chain may end in. */
 typedef struct {
     uint32_t version;                            /*!< Counts up with every set; 0: from the factory */
-    uint16_t refusals;                           /*!< Servers in a row that failed under this set while it was on trial */
+    uint16_t refusals; /*!< Servers in a row that failed under this set while it was on trial */
     char anchors_pem[CERT_ANCHORS_PEM_MAX + 1];
 } cert_trust_set_t;
 

@@ -6,9 +6,9 @@
  * @file
  * @brief What the certificate core needs from the platform it runs on.
  *
- * The core has no I/O of its own. A port fills in one cert_port_t and then tells the agent (cert_agent.h) what happened.
- * All functions are called from the thread that calls the agent, never from elsewhere, and must not call back into the
- * agent: results that take time are reported later, as events.
+ * The core has no I/O of its own. A port fills in one cert_port_t and then tells the agent (cert_agent.h) what
+ * happened. All functions are called from the thread that calls the agent, never from elsewhere, and must not call back
+ * into the agent: results that take time are reported later, as events.
  */
 #pragma once
 
@@ -54,12 +54,13 @@ typedef enum {
 /**
  * @brief Everything needed to open one MQTT connection over mutual TLS.
  *
- * All pointers belong to the agent and stay valid and unchanged until the connection has ended: the port has reported that, or the agent has
- * called `disconnect`. So a port must not reconnect by itself.
+ * All pointers belong to the agent and stay valid and unchanged until the connection has ended: the port has reported
+ * that, or the agent has called `disconnect`. So a port must not reconnect by itself.
  */
 typedef struct {
     uint32_t connection;           /*!< Number of this connection; every event about it carries the number back */
-    cert_identity_kind_t identity; /*!< CERT_IDENTITY_BOOTSTRAP goes to the bootstrap listener, the others to the operational one */
+    cert_identity_kind_t
+        identity; /*!< CERT_IDENTITY_BOOTSTRAP goes to the bootstrap listener, the others to the operational one */
     const char *client_id;         /*!< MQTT client id = device id */
     const char *chain_pem;         /*!< Our certificate chain, leaf first, PEM, NUL-terminated */
     cert_key_kind_t key_kind;      /*!< What `key` is */
@@ -92,13 +93,15 @@ typedef struct {
     cert_status_t (*kv_read)(void *ctx, const char *key, uint8_t *buf, size_t cap, size_t *len);
 
     /**
-     * @brief Replace a stored value: after a loss of power at any moment the old or the new value is there, never a mix.
-     * On return the value is on the medium.
+     * @brief Replace a stored value: after a loss of power at any moment the old or the new value is there, never a
+     * mix. On return the value is on the medium.
      * @return CERT_OK, CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE (the old value is then still there)
      */
     cert_status_t (*kv_write)(void *ctx, const char *key, const uint8_t *data, size_t len);
 
-    /** @brief Erase a stored value; CERT_OK also when there is none. The old bytes are overwritten where the medium can. */
+    /**
+     * @brief Erase a stored value; CERT_OK also when there is none. The old bytes are overwritten where the medium can.
+     */
     cert_status_t (*kv_erase)(void *ctx, const char *key);
 
     /** @brief The boot-surviving RAM. Never NULL. */
@@ -124,7 +127,8 @@ typedef struct {
 
     /**
      * @brief Publish, QoS 1, not retained. The payload is copied.
-     * @return CERT_OK once it is queued; CERT_ERR_STORAGE_FULL, CERT_ERR_INTERNAL otherwise (the agent repeats what matters)
+     * @return CERT_OK once it is queued; CERT_ERR_STORAGE_FULL, CERT_ERR_INTERNAL otherwise (the agent repeats what
+     *         matters)
      */
     cert_status_t (*publish)(void *ctx, const char *topic, const char *payload, size_t len);
 

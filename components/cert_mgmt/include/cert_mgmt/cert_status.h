@@ -15,7 +15,8 @@ extern "C" {
 /**
  * @brief Outcome of every core and port function that can fail.
  *
- * The first group is also what the device tells the cloud (docs/protocol.md, "Codes"); the second never leaves the device.
+ * The first group is also what the device tells the cloud (docs/protocol.md, "Codes"); the second never leaves the
+ * device.
  */
 typedef enum {
     CERT_OK = 0,

@@ -28,8 +28,8 @@ typedef struct {
 /**
  * @brief Start the agent and its console. Call once; the network may come up before or after.
  *
- * Opens the NVS partition `certs`, which must exist; never erases it. Where `certs` cannot be opened, or was written by a
- * newer firmware, the reason is logged, nothing is touched, and the device stays offline.
+ * Opens the NVS partition `certs`, which must exist; never erases it. Where `certs` cannot be opened, or was written by
+ * a newer firmware, the reason is logged, nothing is touched, and the device stays offline.
  *
  * @return
  *      - ESP_OK: the agent runs, or waits for a broker to be set at the console
