@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The whole agent, driven by any sequence of events. The input is a list of steps, a byte each, with what the step needs after it.
- * What has to hold after each step is in support/world.c; what has to hold at the end is here: once the world behaves again, the device
- * gets through with an identity of its own.
+ * The whole agent, driven by any sequence of events. The input is a list of steps, a byte each, with what the step
+ * needs after it. What has to hold after each step is in support/world.c; what has to hold at the end is here: once the
+ * world behaves again, the device gets through with an identity of its own.
  */
 #include "cloud.h"
 #include "input.h"
@@ -34,7 +34,8 @@ static void send(run_t *run)
 {
     const cloud_message_t *message = &run->message;
     run->history[run->sent++ % HISTORY] = *message;
-    world_message(&run->world, run->world.fake.connect.connection, message->topic, message->payload, strlen(message->payload));
+    world_message(&run->world, run->world.fake.connect.connection, message->topic, message->payload,
+                  strlen(message->payload));
 }
 
 /* Some ids come again and again. */
@@ -90,7 +91,9 @@ static void step_keep_failing(run_t *run)
 
 static void step_time(run_t *run)
 {
-    static const uint64_t jumps[] = {0, 1, 999, 1000, 15000, 30000, 60000, 120000, 600000, 3600000, UINT64_C(864000000)};
+    static const uint64_t jumps[] = {
+        0, 1, 999, 1000, 15000, 30000, 60000, 120000, 600000, 3600000, UINT64_C(864000000)
+    };
     uint8_t choice = take_u8(run->input);
     if (choice % 16 < sizeof(jumps) / sizeof(jumps[0])) {
         world_tick(&run->world, jumps[choice % 16]);
@@ -169,9 +172,16 @@ static void step_damage(run_t *run)
 static void step_raw_message(run_t *run)
 {
     static const char *const topics[] = {
-        "devices/" TEST_DEVICE "/certs/rotate", "devices/" TEST_DEVICE "/certs/issued", "devices/" TEST_DEVICE "/certs/rejected",
-        "devices/" TEST_DEVICE "/certs/commit", "devices/" TEST_DEVICE "/certs/trust", "bootstrap/" TEST_DEVICE "/enroll/accepted",
-        "bootstrap/" TEST_DEVICE "/enroll/rejected", "devices/" TEST_DEVICE "/certs/", "", "devices/pump-0043/certs/rotate",
+        "devices/" TEST_DEVICE "/certs/rotate",
+        "devices/" TEST_DEVICE "/certs/issued",
+        "devices/" TEST_DEVICE "/certs/rejected",
+        "devices/" TEST_DEVICE "/certs/commit",
+        "devices/" TEST_DEVICE "/certs/trust",
+        "bootstrap/" TEST_DEVICE "/enroll/accepted",
+        "bootstrap/" TEST_DEVICE "/enroll/rejected",
+        "devices/" TEST_DEVICE "/certs/",
+        "",
+        "devices/pump-0043/certs/rotate",
     };
     uint8_t choice = take_u8(run->input);
     input_t payload = take_slice(run->input);

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The console and the settings: any lines, on top of any stored settings. The input: a byte of circumstances, the stored settings (a slice),
- * then lines.
+ * The console and the settings: any lines, on top of any stored settings. The input: a byte of circumstances, the
+ * stored settings (a slice), then lines.
  */
 #include <ctype.h>
 

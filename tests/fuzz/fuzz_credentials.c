@@ -115,7 +115,8 @@ static void check_composed(input_t *input)
     bool is_good;
     const pool_certificate_t *leaf = compose(input, &is_good, &current);
     cert_status_t status = check(&summary);
-    REQUIRE((status == CERT_OK) == is_good, is_good ? "a good credential was refused" : "a bad credential was accepted");
+    REQUIRE((status == CERT_OK) == is_good,
+            is_good ? "a good credential was refused" : "a bad credential was accepted");
     REQUIRE(status != CERT_OK || strcmp(summary.id, leaf->id) == 0, "the summary is of another certificate");
 }
 
@@ -124,7 +125,8 @@ static bool write_pem(const uint8_t *der, size_t len, char *pem, size_t cap)
 {
     size_t base64_len;
     int used = snprintf(pem, cap, PEM_HEAD);
-    if (mbedtls_base64_encode((unsigned char *)pem + used, cap - (size_t)used - sizeof(PEM_FOOT) - 1, &base64_len, der, len) != 0) {
+    if (mbedtls_base64_encode((unsigned char *)pem + used, cap - (size_t)used - sizeof(PEM_FOOT) - 1, &base64_len, der,
+                              len) != 0) {
         return false;
     }
     snprintf(pem + used + base64_len, cap - (size_t)used - base64_len, "\n" PEM_FOOT);
@@ -165,7 +167,8 @@ static void check_changed(input_t *input)
     }
     if (write_pem(der, len, pem, sizeof(pem))) {
         set_chain(pem, pool()->pki.chain_pem);
-        REQUIRE(check(&summary) != CERT_OK || has_signed_part_of_cloud(pem), "a certificate the cloud never signed was accepted");
+        REQUIRE(check(&summary) != CERT_OK || has_signed_part_of_cloud(pem),
+                "a certificate the cloud never signed was accepted");
     }
 }
 
@@ -212,13 +215,15 @@ static size_t read_update(cloud_trust_t variant, cert_trust_set_t *set, uint8_t 
     }
     set->version = (uint32_t)cJSON_GetObjectItem(tree, "version")->valuedouble;
     const char *base64 = cJSON_GetObjectItem(tree, "signature")->valuestring;
-    REQUIRE(mbedtls_base64_decode(signature, SIGNATURE_MAX, &signature_len, (const unsigned char *)base64, strlen(base64)) == 0,
+    REQUIRE(mbedtls_base64_decode(signature, SIGNATURE_MAX, &signature_len, (const unsigned char *)base64,
+                                  strlen(base64)) == 0,
             "the signature of an update");
     cJSON_Delete(tree);
     return signature_len;
 }
 
-static cert_status_t check_set(uint32_t current_version, const cert_trust_set_t *next, const uint8_t *signature, size_t len)
+static cert_status_t check_set(uint32_t current_version, const cert_trust_set_t *next, const uint8_t *signature,
+                               size_t len)
 {
     static cert_trust_set_t current;
     const char *why = NULL;
@@ -267,7 +272,8 @@ static void check_any_set(input_t *input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static void (*const modes[])(input_t *) = {check_composed, check_changed, check_anything, check_update, check_any_set};
+    static void (*const modes[])(input_t *) = { check_composed, check_changed, check_anything, check_update,
+                                                check_any_set };
     input_t input = {data, len};
     REQUIRE(psa_crypto_init() == PSA_SUCCESS, "PSA Crypto does not start");
     begin();

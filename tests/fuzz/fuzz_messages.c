@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Everything that arrives as JSON: parse it, read it as every kind of message there is, and write answers with what was read.
- * The input is the payload.
+ * Everything that arrives as JSON: parse it, read it as every kind of message there is, and write answers with what was
+ * read. The input is the payload.
  */
 #include <ctype.h>
 #include <malloc.h>
@@ -63,7 +63,8 @@ static bool is_id(const char *text)
 
 static void check_outcome(cert_status_t status, const char *why)
 {
-    REQUIRE(status == CERT_OK || status == CERT_ERR_BAD_MESSAGE || status == CERT_ERR_UNSUPPORTED, "status of a reader");
+    REQUIRE(status == CERT_OK || status == CERT_ERR_BAD_MESSAGE || status == CERT_ERR_UNSUPPORTED,
+            "status of a reader");
     REQUIRE(status == CERT_OK || why != NULL, "a message was refused without a reason");
 }
 
@@ -75,7 +76,8 @@ static void read_certificate(const cJSON *tree, const char *id_field)
     check_outcome(status, why);
     if (status == CERT_OK) {
         REQUIRE(is_id(message.request_id), "certificate: id");
-        REQUIRE(message.certificate != NULL && message.chain != NULL && message.certificate_id != NULL, "certificate: a field");
+        REQUIRE(message.certificate != NULL && message.chain != NULL && message.certificate_id != NULL,
+                "certificate: a field");
     }
 }
 
@@ -100,7 +102,8 @@ static void read_rotate(const cJSON *tree)
     check_outcome(status, why);
     if (status == CERT_OK) {
         bool is_pushed = message.certificate != NULL;
-        REQUIRE(is_pushed ? message.private_key != NULL && message.chain != NULL : is_id(message.rotation_id), "rotate: a field");
+        REQUIRE(is_pushed ? message.private_key != NULL && message.chain != NULL : is_id(message.rotation_id),
+                "rotate: a field");
         REQUIRE(message.rotation_id == NULL || is_id(message.rotation_id), "rotate: id");
     }
 }
@@ -143,9 +146,11 @@ static void write_answers(const cJSON *tree)
     REQUIRE(message_write_status(out, sizeof(out), &said, UINT32_MAX) == CERT_OK, "no status could be written");
     cJSON *again;
     const char *why = NULL;
-    REQUIRE(message_parse((const uint8_t *)out, strlen(out), s_scratch, &again, &why) == CERT_OK, "a status is no message");
+    REQUIRE(message_parse((const uint8_t *)out, strlen(out), s_scratch, &again, &why) == CERT_OK,
+            "a status is no message");
     const char *id_again = message_rotation_id(again);
-    REQUIRE(id == NULL ? id_again == NULL : id_again != NULL && strcmp(id, id_again) == 0, "a status changes its rotation id");
+    REQUIRE(id == NULL ? id_again == NULL : id_again != NULL && strcmp(id, id_again) == 0,
+            "a status changes its rotation id");
     message_free(again);
 }
 

@@ -3,11 +3,11 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * A device that finds any content whatsoever in its store. It may not crash, overwrite what a newer firmware has written, or give up an
- * identity that works; and what has been repaired needs no repair for ever.
+ * A device that finds any content whatsoever in its store. It may not crash, overwrite what a newer firmware has
+ * written, or give up an identity that works; and what has been repaired needs no repair for ever.
  *
- * The input: the clock, the boot-surviving RAM, then a list of values, then steps. A value is raw bytes, or any content in a right frame, or
- * a value as the core writes it, with every field chosen.
+ * The input: the clock, the boot-surviving RAM, then a list of values, then steps. A value is raw bytes, or any content
+ * in a right frame, or a value as the core writes it, with every field chosen.
  */
 #include "bytes.h"
 #include "input.h"
@@ -100,8 +100,9 @@ static bool current_is_real(world_t *world)
     medium_view(&world->fake, &view);
     const medium_slot_t *slot = &view.slots[view.current];
     const fake_value_t *value = fake_port_value(&world->fake, view.current == 1 ? "slot_a" : "slot_b");
-    return view.has_record && view.current != 0 && view.current != view.trial && slot->is_intact && slot->chain_len > 0 &&
-           (slot->origin == 1 || slot->origin == 2) && value->data[7] == 0 && pool_key_in(slot->key, slot->key_len) != NULL;
+    return view.has_record && view.current != 0 && view.current != view.trial && slot->is_intact &&
+           slot->chain_len > 0 && (slot->origin == 1 || slot->origin == 2) && value->data[7] == 0 &&
+           pool_key_in(slot->key, slot->key_len) != NULL;
 }
 
 static void check_boot(world_t *world)
@@ -117,7 +118,8 @@ static void check_boot(world_t *world)
     }
     world_tick(world, 0);
     REQUIRE(world->asked, "the device does not connect");
-    REQUIRE(!has_identity || world->fake.connect.identity != CERT_IDENTITY_BOOTSTRAP, "an identity that works was given up");
+    REQUIRE(!has_identity || world->fake.connect.identity != CERT_IDENTITY_BOOTSTRAP,
+            "an identity that works was given up");
 }
 
 /* What two starts have repaired stays: apart from the counted boot the third writes nothing. */

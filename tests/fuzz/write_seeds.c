@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Writes the first inputs of every target, from real messages, certificates and keys: write_seeds FOLDER. The fuzzers take it from there.
+ * Writes the first inputs of every target, from real messages, certificates and keys: write_seeds FOLDER. The fuzzers
+ * take it from there.
  */
 #include <mbedtls/x509_crt.h>
 #include <sys/stat.h>
@@ -101,8 +102,9 @@ static void write_stores(void)
     /* clock, boot RAM, number of values; each: key, kind, …; steps */
     static const uint8_t one[] = {0, 0x80, 0, 0, 2, 0, 2, 0, 0, 3, 0, 'r', '-', '1', 1, 1, 0, 0, 0,
                                   2, 1, 1, 10, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 3, 1, 4};
-    static const uint8_t two[] = {0, 0x80, 0, 0, 3, 0, 2, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 2, 1, 1, 3, 0, 'r', '-', '2', 2, 2, 0, 0, 0,
-                                  2, 1, 1, 10, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 3, 7, 3, 7, 3, 7, 3, 0};
+    static const uint8_t two[] = { 0, 0x80, 0, 0, 3,   0,   2,   0, 0, 0, 0, 1, 1, 0, 0, 0,  1, 2,
+                                   1, 1,    3, 0, 'r', '-', '2', 2, 2, 0, 0, 0, 2, 1, 1, 10, 0, 1,
+                                   2, 1,    0, 0, 0,   0,   0,   0, 0, 3, 7, 3, 7, 3, 7, 3,  0 };
     static const uint8_t trust[] = {0, 0x80, 0, 0, 3, 3, 2, 1, 0, 0, 0, 4, 2, 2, 0, 0, 0,
                                     5, 1, 1, 10, 0, 0, 0, 0, 0xD2, 0x49, 0x6B, 0, 0, 0, 0, 3, 0};
     write_seed("store", "one", one, sizeof(one));
@@ -112,8 +114,10 @@ static void write_stores(void)
 
 static void write_consoles(void)
 {
-    static const char plain[] = "\1\0\0config set id pump-1\nconfig get\nstatus\ncsr\nhelp\nlog debug\nrestart\npowercycle\nfactory-reset\n";
-    static const char stored[] = "\5\44\0{\"id\":\"pump-1\",\"backoff-min-ms\":\"10\"}config set broker a.b\nconfig set backoff-max-ms 9\ncsr rsa\n";
+    static const char plain[] =
+        "\1\0\0config set id pump-1\nconfig get\nstatus\ncsr\nhelp\nlog debug\nrestart\npowercycle\nfactory-reset\n";
+    static const char stored[] =
+        "\5\44\0{\"id\":\"pump-1\",\"backoff-min-ms\":\"10\"}config set broker a.b\nconfig set backoff-max-ms 9\ncsr rsa\n";
     write_seed("console", "plain", plain, sizeof(plain) - 1);
     write_seed("console", "stored", stored, sizeof(stored) - 1);
 }
@@ -121,8 +125,10 @@ static void write_consoles(void)
 static void write_lives(void)
 {
     static const uint8_t rotation[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1};
-    static const uint8_t pushed[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0x41, 0, 1, 0, 1, 0, 1, 0, 1, 11, 0, 12, 2, 0, 0, 0, 0, 0, 0};
-    static const uint8_t refused[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0x42, 1, 1, 5, 0x31, 0, 0, 0, 0, 5, 0x91, 0, 0, 0, 0};
+    static const uint8_t pushed[] = { 0, 0, 0, 0, 0, 0,  0, 0,  0, 0, 10, 0x41, 0, 1, 0,
+                                      1, 0, 1, 0, 1, 11, 0, 12, 2, 0, 0,  0,    0, 0, 0 };
+    static const uint8_t refused[] = { 0, 0, 0,    0, 0, 0, 0, 0, 0,    0, 10, 0x42, 1,
+                                       1, 5, 0x31, 0, 0, 0, 0, 5, 0x91, 0, 0,  0,    0 };
     static const uint8_t cut[] = {0, 0, 0, 0, 0, 0, 17, 0x91, 0, 0, 0, 0, 17, 1, 10, 0x43, 0, 1, 0, 0, 0, 0};
     write_seed("agent", "rotation", rotation, sizeof(rotation));
     write_seed("agent", "pushed", pushed, sizeof(pushed));

@@ -17,14 +17,16 @@
 static void finish(const char *topic, cJSON *tree, cloud_message_t *message)
 {
     snprintf(message->topic, sizeof(message->topic), "%s", topic);
-    REQUIRE(cJSON_PrintPreallocated(tree, message->payload, sizeof(message->payload), false), "a message of the cloud is too large");
+    REQUIRE(cJSON_PrintPreallocated(tree, message->payload, sizeof(message->payload), false),
+            "a message of the cloud is too large");
     cJSON_Delete(tree);
 }
 
 /* The last request, as JSON; NULL if there is none. */
 static cJSON *last_request(world_t *world, bool enrolling)
 {
-    const char *payload = fake_port_last_message(&world->fake, enrolling ? ENROLLMENT_TOPIC("enroll") : ROTATION_TOPIC("csr"));
+    const char *payload =
+        fake_port_last_message(&world->fake, enrolling ? ENROLLMENT_TOPIC("enroll") : ROTATION_TOPIC("csr"));
     return payload != NULL ? cJSON_Parse(payload) : NULL;
 }
 
@@ -39,7 +41,8 @@ static const pool_key_t *key_of_request(const char *csr_pem)
 {
     mbedtls_x509_csr csr;
     mbedtls_x509_csr_init(&csr);
-    REQUIRE(mbedtls_x509_csr_parse(&csr, (const unsigned char *)csr_pem, strlen(csr_pem) + 1) == 0, "a request cannot be read");
+    REQUIRE(mbedtls_x509_csr_parse(&csr, (const unsigned char *)csr_pem, strlen(csr_pem) + 1) == 0,
+            "a request cannot be read");
     const pool_key_t *key = pool_key_in(csr.raw.p, csr.raw.len);
     mbedtls_x509_csr_free(&csr);
     REQUIRE(key != NULL, "a request for a key that was never made");
@@ -95,7 +98,8 @@ void cloud_rotate(const char *rotation_id, const char *key, cloud_message_t *mes
     finish(ROTATION_TOPIC("rotate"), order, message);
 }
 
-void cloud_push(const char *rotation_id, const pool_certificate_t *certificate, const pool_key_t *key, cloud_message_t *message)
+void cloud_push(const char *rotation_id, const pool_certificate_t *certificate, const pool_key_t *key,
+                cloud_message_t *message)
 {
     cJSON *order = cJSON_CreateObject();
     if (rotation_id != NULL) {

@@ -4,7 +4,8 @@
  */
 /**
  * @file
- * @brief The other side: says what the real cloud says, to a device that has asked or has not, with certificates out of the pool.
+ * @brief The other side: says what the real cloud says, to a device that has asked or has not, with certificates out of
+ *        the pool.
  */
 #pragma once
 
@@ -43,7 +44,8 @@ bool cloud_reject(world_t *world, bool enrolling, const char *code, uint32_t ret
 void cloud_rotate(const char *rotation_id, const char *key, cloud_message_t *message);
 
 /** @brief A certificate and a key, which belong together or do not. @param rotation_id  NULL: none */
-void cloud_push(const char *rotation_id, const pool_certificate_t *certificate, const pool_key_t *key, cloud_message_t *message);
+void cloud_push(const char *rotation_id, const pool_certificate_t *certificate, const pool_key_t *key,
+                cloud_message_t *message);
 
 /** @brief The certificate of this connection is confirmed; or another one, if `wrong`. */
 void cloud_commit(const world_t *world, bool wrong, cloud_message_t *message);

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * The software key backend with keys out of the pool instead of new ones. All but the making is the core's own: the build compiles the
- * core's key_backend.c with its backend renamed to `key_backend_real`.
+ * The software key backend with keys out of the pool instead of new ones. All but the making is the core's own: the
+ * build compiles the core's key_backend.c with its backend renamed to `key_backend_real`.
  */
 #include "key_backend.h"
 

@@ -20,7 +20,8 @@ static const char *magic_of(const char *key)
         const char *key;
         const char *magic;
     } magics[] = {
-        {"slot_a", "CMID"}, {"slot_b", "CMID"}, {"commit", "CMCR"}, {"trust", "CMTA"}, {"trust_trial", "CMTA"}, {"time", "CMTF"},
+        { "slot_a", "CMID" }, { "slot_b", "CMID" },      { "commit", "CMCR" },
+        { "trust", "CMTA" },  { "trust_trial", "CMTA" }, { "time", "CMTF" },
     };
     for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
         if (strcmp(magics[i].key, key) == 0) {

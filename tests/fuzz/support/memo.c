@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Elliptic curves take nearly all of the time, and mostly for questions asked a thousand times before. These functions stand in front of
- * mbedTLS's own of the same name, remember what those answered, and answer alike: same key, same hash, same signature.
+ * Elliptic curves take nearly all of the time, and mostly for questions asked a thousand times before. These functions
+ * stand in front of mbedTLS's own of the same name, remember what those answered, and answer alike: same key, same
+ * hash, same signature.
  *
  * For mbedTLS 2.28, the version of Debian 12 and Ubuntu 24.04; another one is asked each time.
  */
@@ -43,11 +44,12 @@ static void *real(const char *name)
 static int write_key(const mbedtls_pk_context *pk, bool is_private, uint8_t *der)
 {
     mbedtls_pk_context *key = (mbedtls_pk_context *)pk;
-    return is_private ? mbedtls_pk_write_key_der(key, der, KEY_DER_MAX) : mbedtls_pk_write_pubkey_der(key, der, KEY_DER_MAX);
+    return is_private ? mbedtls_pk_write_key_der(key, der, KEY_DER_MAX)
+                      : mbedtls_pk_write_pubkey_der(key, der, KEY_DER_MAX);
 }
 
-static bool ask(const mbedtls_pk_context *pk, bool is_private, const uint8_t *hash, size_t hash_len, const uint8_t *signature,
-                size_t signature_len, uint8_t *question)
+static bool ask(const mbedtls_pk_context *pk, bool is_private, const uint8_t *hash, size_t hash_len,
+                const uint8_t *signature, size_t signature_len, uint8_t *question)
 {
     static uint8_t der[KEY_DER_MAX];
     static EVP_MD_CTX *ctx;
@@ -56,7 +58,8 @@ static bool ask(const mbedtls_pk_context *pk, bool is_private, const uint8_t *ha
         return false;
     }
     ctx = ctx != NULL ? ctx : EVP_MD_CTX_new();
-    bool good = EVP_DigestInit(ctx, EVP_sha256()) == 1 && EVP_DigestUpdate(ctx, der + KEY_DER_MAX - key_len, (size_t)key_len) == 1 &&
+    bool good = EVP_DigestInit(ctx, EVP_sha256()) == 1 &&
+                EVP_DigestUpdate(ctx, der + KEY_DER_MAX - key_len, (size_t)key_len) == 1 &&
                 EVP_DigestUpdate(ctx, &is_private, sizeof(is_private)) == 1 &&
                 EVP_DigestUpdate(ctx, &hash_len, sizeof(hash_len)) == 1 && EVP_DigestUpdate(ctx, hash, hash_len) == 1 &&
                 EVP_DigestUpdate(ctx, signature, signature_len) == 1 && EVP_DigestFinal_ex(ctx, question, NULL) == 1;
@@ -75,8 +78,8 @@ static entry_t *entry_of(const uint8_t *question)
 int mbedtls_pk_verify_ext(mbedtls_pk_type_t type, const void *options, mbedtls_pk_context *pk, mbedtls_md_type_t md,
                           const unsigned char *hash, size_t hash_len, const unsigned char *sig, size_t sig_len)
 {
-    static int (*verify)(mbedtls_pk_type_t, const void *, mbedtls_pk_context *, mbedtls_md_type_t, const unsigned char *, size_t,
-                         const unsigned char *, size_t);
+    static int (*verify)(mbedtls_pk_type_t, const void *, mbedtls_pk_context *, mbedtls_md_type_t,
+                         const unsigned char *, size_t, const unsigned char *, size_t);
     if (verify == NULL) {
         *(void **)&verify = real("mbedtls_pk_verify_ext");
     }
@@ -112,11 +115,12 @@ int mbedtls_pk_check_pair(const mbedtls_pk_context *pub, const mbedtls_pk_contex
     return entry->answer;
 }
 
-int mbedtls_pk_sign(mbedtls_pk_context *pk, mbedtls_md_type_t md, const unsigned char *hash, size_t hash_len, unsigned char *sig,
-                    size_t *sig_len, int (*random)(void *, unsigned char *, size_t), void *random_ctx)
+int mbedtls_pk_sign(mbedtls_pk_context *pk, mbedtls_md_type_t md, const unsigned char *hash, size_t hash_len,
+                    unsigned char *sig, size_t *sig_len, int (*random)(void *, unsigned char *, size_t),
+                    void *random_ctx)
 {
-    static int (*sign)(mbedtls_pk_context *, mbedtls_md_type_t, const unsigned char *, size_t, unsigned char *, size_t *,
-                       int (*)(void *, unsigned char *, size_t), void *);
+    static int (*sign)(mbedtls_pk_context *, mbedtls_md_type_t, const unsigned char *, size_t, unsigned char *,
+                       size_t *, int (*)(void *, unsigned char *, size_t), void *);
     if (sign == NULL) {
         *(void **)&sign = real("mbedtls_pk_sign");
     }

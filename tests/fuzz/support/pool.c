@@ -2,7 +2,10 @@
  * SPDX-FileCopyrightText: 2026 The fleetpki authors
  * SPDX-License-Identifier: Apache-2.0
  */
-/* A random generator of one's own is deprecated in OpenSSL 3, and the only thing that makes its signatures repeatable there. */
+/*
+ * A random generator of one's own is deprecated in OpenSSL 3, and the only thing that makes its signatures repeatable
+ * there.
+ */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "pool.h"
@@ -50,7 +53,8 @@ void pool_make_random_repeatable(void)
 static void take_needles(pool_key_t *key)
 {
     bool is_ec = key->der_len == EC_DER_LEN;
-    memcpy(key->in_private, key->der + (is_ec ? EC_PRIVATE_AT : key->der_len - RSA_PRIVATE_BEFORE_END), POOL_NEEDLE_PRIVATE);
+    memcpy(key->in_private, key->der + (is_ec ? EC_PRIVATE_AT : key->der_len - RSA_PRIVATE_BEFORE_END),
+           POOL_NEEDLE_PRIVATE);
     memcpy(key->in_public, key->der + (is_ec ? EC_PUBLIC_AT : RSA_PUBLIC_AT), POOL_NEEDLE_PUBLIC);
     const char *text = key->pem + (is_ec ? PEM_PRIVATE_AT : strlen(key->pem) / 2);
     memcpy(key->in_pem, text, POOL_NEEDLE_PRIVATE);

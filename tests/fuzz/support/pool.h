@@ -6,8 +6,8 @@
  * @file
  * @brief Keys and certificates made once, at the start, and the same in every run.
  *
- * Making keys and signing takes most of the time otherwise, and an input has to do the same thing whenever it is replayed. So OpenSSL is
- * given a random generator that is none.
+ * Making keys and signing takes most of the time otherwise, and an input has to do the same thing whenever it is
+ * replayed. So OpenSSL is given a random generator that is none.
  */
 #pragma once
 
@@ -43,7 +43,8 @@ typedef enum {
 typedef struct {
     char *pem;
     char id[CERT_ID_LEN + 1];
-    const uint8_t *signed_part; /* TBSCertificate: tells certificates apart, whatever was done to the signature's encoding */
+    const uint8_t
+        *signed_part; /* TBSCertificate: tells certificates apart, whatever was done to the signature's encoding */
     size_t signed_len;
 } pool_certificate_t;
 

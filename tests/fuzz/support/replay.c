@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Runs a target once for every file given, or in the folders given: what libFuzzer does when it is given files, for compilers that do not
- * have it.
+ * Runs a target once for every file given, or in the folders given: what libFuzzer does when it is given files, for
+ * compilers that do not have it.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Defaults of the sanitizers. mbedTLS allocates every number it calculates with: short stack traces make that twice as fast. A counterexample
- * is replayed with long ones: ASAN_OPTIONS=malloc_context_size=30.
+ * Defaults of the sanitizers. mbedTLS allocates every number it calculates with: short stack traces make that twice as
+ * fast. A counterexample is replayed with long ones: ASAN_OPTIONS=malloc_context_size=30.
  */
 const char *__asan_default_options(void);
 

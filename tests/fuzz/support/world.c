@@ -76,14 +76,18 @@ static bool is_good_certificate(const pool_key_t *owner, const char *chain)
         for (unsigned variant = 0; variant < POOL_VARIANTS; variant++) {
             const pool_certificate_t *good = &owner->certificates[variant];
             bool is_good = variant < POOL_GOOD_COUNT || variant == POOL_NOT_YET_VALID;
-            found |= is_good && leaf.tbs.len == good->signed_len && memcmp(leaf.tbs.p, good->signed_part, good->signed_len) == 0;
+            found |= is_good && leaf.tbs.len == good->signed_len &&
+                     memcmp(leaf.tbs.p, good->signed_part, good->signed_len) == 0;
         }
     }
     mbedtls_x509_crt_free(&leaf);
     return found;
 }
 
-/* A certificate out of the pool that is to be accepted, with the key that belongs to it. The last ones found are remembered. */
+/*
+ * A certificate out of the pool that is to be accepted, with the key that belongs to it. The last ones found are
+ * remembered.
+ */
 static bool is_real_identity(const uint8_t *key, size_t key_len, const char *chain)
 {
     static uint64_t known[64];
@@ -113,10 +117,12 @@ static void watch_connect(void *ctx, const cert_connect_t *request)
     REQUIRE(strcmp(request->client_id, TEST_DEVICE) == 0, "connects as another device");
     REQUIRE(request->anchors_pem[0] != '\0' || !world->expects_real_identities, "connects without trust anchors");
     if (request->identity == CERT_IDENTITY_BOOTSTRAP) {
-        REQUIRE(request->chain_pem == world->config.bootstrap_chain_pem && request->key == world->config.bootstrap_key &&
-                request->key_len == world->config.bootstrap_key_len, "the bootstrap identity was lost");
+        REQUIRE(request->chain_pem == world->config.bootstrap_chain_pem &&
+                    request->key == world->config.bootstrap_key && request->key_len == world->config.bootstrap_key_len,
+                "the bootstrap identity was lost");
     } else if (world->expects_real_identities) {
-        REQUIRE(is_real_identity(request->key, request->key_len, request->chain_pem), "key and certificate are no identity");
+        REQUIRE(is_real_identity(request->key, request->key_len, request->chain_pem),
+                "key and certificate are no identity");
         uint32_t generation = world->agent.identity.generation;
         uint32_t committed = world->agent.record.generation;
         REQUIRE(request->identity == CERT_IDENTITY_TRIAL ? generation > committed : generation == committed,
@@ -146,8 +152,8 @@ static bool is_subscribed(world_t *world, const char *topic)
     bool bootstrap = strncmp(topic, "bootstrap/", strlen("bootstrap/")) == 0;
     for (const char *const *leaf = bootstrap ? enrolling : working; *leaf != NULL; leaf++) {
         char wanted[CERT_TOPIC_MAX];
-        snprintf(wanted, sizeof(wanted), bootstrap ? "bootstrap/" TEST_DEVICE "/enroll/%s" : "devices/" TEST_DEVICE "/certs/%s",
-                 *leaf);
+        snprintf(wanted, sizeof(wanted),
+                 bootstrap ? "bootstrap/" TEST_DEVICE "/enroll/%s" : "devices/" TEST_DEVICE "/certs/%s", *leaf);
         if (!fake_port_is_subscribed(&world->fake, wanted)) {
             return false;
         }
@@ -162,7 +168,8 @@ static cert_status_t watch_publish(void *ctx, const char *topic, const char *pay
         REQUIRE(world->online, "publishes without a connection");
         REQUIRE(is_subscribed(world, topic), "publishes before it has subscribed");
         REQUIRE(!pool_leaks_in(payload, len), "a private key in a message");
-        world->refused_input |= strstr(payload, "\"state\":\"rejected\"") != NULL && strstr(payload, "\"code\":\"storage") == NULL;
+        world->refused_input |=
+            strstr(payload, "\"state\":\"rejected\"") != NULL && strstr(payload, "\"code\":\"storage") == NULL;
         /* Only what was said last matters here. */
         if (world->fake.published_count == FAKE_PUBLISHED_MAX) {
             world->fake.published_count = 0;
@@ -250,7 +257,8 @@ static void inspect_ram(const world_t *world)
     bool is_trial = agent->using == CERT_IDENTITY_TRIAL && agent->phase >= CERT_PHASE_CONNECTING;
     REQUIRE(!is_operational || agent->record.current != CERT_SLOT_NONE, "operational without a current slot");
     REQUIRE(!is_trial || agent->record.trial != CERT_SLOT_NONE, "on trial without a trial slot");
-    REQUIRE(agent->record.current == CERT_SLOT_NONE || agent->record.current != agent->record.trial, "one slot in two roles");
+    REQUIRE(agent->record.current == CERT_SLOT_NONE || agent->record.current != agent->record.trial,
+            "one slot in two roles");
 }
 
 /* The end of a step: the consequences, then the checks. Starts of the device are steps of their own. */
@@ -366,7 +374,8 @@ void world_failed(world_t *world, uint32_t connection, cert_failure_t why)
         REQUIRE(world->agent.phase == CERT_PHASE_WAITING && world->agent.wake_at_ms > world->now_ms, "retries at once");
     }
     if (why != CERT_FAILURE_IDENTITY_REFUSED) {
-        REQUIRE(medium_fingerprint(&world->fake, IDENTITY_KEYS) == identities, "held against an identity without a refusal");
+        REQUIRE(medium_fingerprint(&world->fake, IDENTITY_KEYS) == identities,
+                "held against an identity without a refusal");
     }
     settle(world);
 }

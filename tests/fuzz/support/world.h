@@ -6,7 +6,8 @@
  * @file
  * @brief A device in a world that means it no good: the agent on the fake platform, every call watched.
  *
- * Each function tells the agent one thing, deals with what follows (a loss of power, a restart), and then checks what always has to hold.
+ * Each function tells the agent one thing, deals with what follows (a loss of power, a restart), and then checks what
+ * always has to hold.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ typedef struct {
     cert_agent_t agent;
     uint64_t now_ms;
     int next_power_left;          /* fake.power_left of the next start: power lost again while it recovers */
-    bool expects_real_identities; /* false: somebody else wrote the store, so its keys and certificates may be anything */
+    bool expects_real_identities; /* false: somebody else wrote the store, so its keys and certificates may be anything
+                                   */
 
     bool asked;                   /* to connect, and not answered yet */
     bool online;
