@@ -99,7 +99,8 @@ static void test_a_raw_line_break_in_a_string_is_refused_and_explained(void **st
 static void test_an_escape_that_ends_a_c_string_or_is_none_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}"};
+    static const char *const bad[] = {"{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}",
+                                    "{\"a\":\"\\ud83d\"}", "{\"a\":\"\\udd11\\ud83d\"}", "{\"a\":\"\\ud83d\\u0041\"}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cJSON *tree;
         const char *why = NULL;
@@ -108,8 +109,8 @@ static void test_an_escape_that_ends_a_c_string_or_is_none_is_refused(void **sta
     }
     cJSON *tree;
     const char *why;
-    assert_int_equal(parse("{\"a\":\"\\u00e9\\n\\\\\\\"\"}", &tree, &why), CERT_OK);
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(tree, "a")), "\xC3\xA9\n\\\"");
+    assert_int_equal(parse("{\"a\":\"\\u00e9\\n\\\\\\\"\\ud83d\\udd11\"}", &tree, &why), CERT_OK);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(tree, "a")), "\xC3\xA9\n\\\"\xF0\x9F\x94\x91");
     message_free(tree);
 }
 

@@ -117,7 +117,8 @@ static void write_consoles(void)
     static const char plain[] =
         "\1\0\0config set id pump-1\nconfig get\nstatus\ncsr\nhelp\nlog debug\nrestart\npowercycle\nfactory-reset\n";
     static const char stored[] =
-        "\5\44\0{\"id\":\"pump-1\",\"backoff-min-ms\":\"10\"}config set broker a.b\nconfig set backoff-max-ms 9\ncsr rsa\n";
+        "\5\44\0{\"id\":\"pump-1\",\"backoff-min-ms\":\"10\"}"
+        "config set broker a.b\nconfig set backoff-max-ms 9\ncsr rsa\n";
     write_seed("console", "plain", plain, sizeof(plain) - 1);
     write_seed("console", "stored", stored, sizeof(stored) - 1);
 }

@@ -132,7 +132,6 @@ static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
         return;
     }
     agent_expect_nothing(agent);
-    agent->failures = 0;
     agent_log(agent, CERT_LOG_INFO, "enroll: accepted certificate=%s generation=%u", summary.id,
               (unsigned)agent->record.generation + 1);
     agent_reconnect(agent, now_ms, 0);

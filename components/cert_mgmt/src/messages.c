@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <mbedtls/platform_util.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "civil_time.h"
@@ -28,11 +29,44 @@ static const char *bad_control_character(uint8_t c, bool in_string)
                                                  : "a control character";
 }
 
-/* The four digits after \u: hexadecimal (cJSON takes anything), and not all zero (which would end a C string early). */
-static bool is_good_code_point(const uint8_t *digits, size_t left)
+/* The UTF-16 code unit that four hexadecimal digits give; cJSON takes anything for a digit. */
+static bool read_code_unit(const uint8_t *digits, size_t left, unsigned long *unit)
 {
-    return left >= 4 && memcmp(digits, "0000", 4) != 0 && isxdigit(digits[0]) && isxdigit(digits[1]) &&
-           isxdigit(digits[2]) && isxdigit(digits[3]);
+    char text[5] = { 0 };
+    for (size_t i = 0; i < 4; i++) {
+        if (i >= left || !isxdigit(digits[i])) {
+            return false;
+        }
+        text[i] = (char)digits[i];
+    }
+    *unit = strtoul(text, NULL, 16);
+    return true;
+}
+
+static bool is_low_surrogate(unsigned long unit)
+{
+    return unit >= 0xDC00 && unit <= 0xDFFF;
+}
+
+/*
+ * Bytes of the escape sequence at `escape`, which begins with a backslash. 0 for a \u that is no character, or the one
+ * that would end a C string early. A wrong letter after the backslash is left to cJSON.
+ */
+static size_t escape_len(const uint8_t *escape, size_t left)
+{
+    unsigned long unit;
+    if (left < 2 || escape[1] != 'u') {
+        return left < 2 ? left : 2;
+    }
+    if (!read_code_unit(escape + 2, left - 2, &unit) || unit == 0 || is_low_surrogate(unit)) {
+        return 0;
+    }
+    if (unit < 0xD800 || unit > 0xDFFF) {
+        return 6;
+    }
+    bool is_pair = left >= 12 && escape[6] == '\\' && escape[7] == 'u' && read_code_unit(escape + 8, left - 8, &unit) &&
+                   is_low_surrogate(unit);
+    return is_pair ? 12 : 0;
 }
 
 /*
@@ -51,12 +85,16 @@ static cert_status_t scan(const uint8_t *payload, size_t len, char *blanked, con
             return bad(why, problem);
         }
         blanked[i] = in_string && c != '"' && c != '\\' ? 'x' : (char)c;
-        if (in_string && c == '\\' && i + 1 < len) {
-            i++;
-            if (payload[i] == 'u' && !is_good_code_point(payload + i + 1, len - i - 1)) {
-                return bad(why, "\\u needs four hexadecimal digits, and \\u0000 is not allowed");
+        if (in_string && c == '\\') {
+            size_t escaped = escape_len(payload + i, len - i);
+            if (escaped == 0) {
+                return bad(why, "\\u needs four hexadecimal digits that are a character, and not \\u0000");
             }
-            blanked[i] = payload[i] == 'u' ? 'n' : (char)payload[i];
+            memset(blanked + i, 'x', escaped);
+            if (escaped == 2) {
+                memcpy(blanked + i, payload + i, escaped);
+            }
+            i += escaped - 1;
         } else if (c == '"') {
             in_string = !in_string;
         } else if (!in_string && (c == '{' || c == '[') && ++depth > NESTING_MAX) {

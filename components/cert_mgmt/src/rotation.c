@@ -179,7 +179,6 @@ static bool answer_repeated(cert_agent_t *agent, const char *rotation_id)
 static void take_up_staged(cert_agent_t *agent, uint64_t now_ms)
 {
     agent_expect_nothing(agent);
-    agent->failures = 0;
     agent_reconnect(agent, now_ms, 0);
     if (agent->config->reboot_on_rotation) {
         agent->port->restart(agent->port->ctx);

@@ -145,7 +145,7 @@ cert_status_t cert_settings_load(cert_settings_t *settings, const cert_port_t *p
         good = item == NULL || (value != NULL && assign(&loaded, &s_settings[i], value));
     }
     cJSON_Delete(tree);
-    if (!good) {
+    if (!good || loaded.backoff_max_ms < loaded.backoff_min_ms) {
         return CERT_ERR_CORRUPT;
     }
     *settings = loaded;
