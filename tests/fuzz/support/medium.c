@@ -37,19 +37,33 @@ static bool has_magic(const fake_value_t *value)
     return magic != NULL && value->len >= HEADER_LEN && memcmp(value->data, magic, 4) == 0;
 }
 
+static bool has_right_crc(const fake_value_t *value)
+{
+    size_t len = value->len >= HEADER_LEN + CRC_LEN ? value->len - CRC_LEN : 0;
+    return len > 0 && bytes_get_u32(value->data + len) == bytes_crc32(value->data, len);
+}
+
+/* The longest value of this version. */
+static size_t longest(const char *key)
+{
+    bool is_small = strcmp(key, "commit") == 0 || strcmp(key, "time") == 0;
+    return is_small ? RECORD_LEN + CRC_LEN : CERT_SLOT_BLOB_MAX;
+}
+
 bool medium_is_newer(const fake_value_t *value)
 {
-    return has_magic(value) && bytes_get_u16(value->data + 4) > 1;
+    if (magic_of(value->key) == NULL) {
+        return false;
+    }
+    return value->len > longest(value->key) ||
+           (has_magic(value) && has_right_crc(value) && bytes_get_u16(value->data + 4) > 1);
 }
 
 /* The bytes before the CRC; 0 unless the frame is right. */
 static size_t intact_len(const fake_value_t *value)
 {
-    if (!has_magic(value) || medium_is_newer(value) || value->len < HEADER_LEN + CRC_LEN) {
-        return 0;
-    }
-    size_t len = value->len - CRC_LEN;
-    return bytes_get_u32(value->data + len) == bytes_crc32(value->data, len) ? len : 0;
+    bool is_intact = has_magic(value) && has_right_crc(value) && !medium_is_newer(value);
+    return is_intact ? value->len - CRC_LEN : 0;
 }
 
 static void view_slot(fake_port_t *fake, const char *key, medium_slot_t *slot)

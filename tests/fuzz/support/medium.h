@@ -34,7 +34,7 @@ typedef struct {
 /** @brief Look at the store. */
 void medium_view(fake_port_t *fake, medium_view_t *view);
 
-/** @brief Is a value framed, with a format version above 1? */
+/** @brief Is a value of a format version above 1, or longer than any of version 1? */
 bool medium_is_newer(const fake_value_t *value);
 
 /** @brief Store a value by force. */
