@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python fuzz size powercut lint format clean
+.PHONY: help setup build demo test test-c test-python coverage fuzz size powercut lint format clean
 
 DEVICES ?= 1
 FUZZ_SECONDS ?= 60
@@ -52,6 +52,13 @@ size: setup ## How small the device core is: code for RV32, worst stack, peak he
 	@scripts/setup.sh gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
 	$(NINJA) host build/size -DBUILD_TESTING=ON
 	@$(PYTHON) tests/size/core_size.py build/size/size/core_heap
+
+coverage: setup ## What the C tests reach of the device core, line by line and branch by branch
+	$(NINJA) host build/coverage -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=--coverage
+	@find build/coverage -name '*.gcda' -delete
+	@ctest --test-dir build/coverage --output-on-failure --parallel $$(nproc) >&2
+	@$(PYTHON) -m gcovr --root . --filter components/cert_mgmt/ --fail-under-line 95 --txt - --txt-summary \
+		build/coverage/CMakeFiles/cert_mgmt.dir
 
 powercut: setup ## Cut the power at every change of the device's store, and again during the recovery
 	$(NINJA) host build/powercut -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Release
