@@ -70,7 +70,7 @@ minimise() {
     local target
     for target in "$@"; do
         rm -rf "$build/minimised" && mkdir -p "$build/minimised"
-        "$build/fuzz_$target" -merge=1 -max_len=2048 "$build/minimised" "$build/seeds/$target" "$build/corpus/$target" \
+        "$build/fuzz_$target" -set_cover_merge=1 -max_len=2048 "$build/minimised" "$build/seeds/$target" "$build/corpus/$target" \
             "$sources/corpus/$target" >"$build/$target.log" 2>&1 || fail "the corpus of $target could not be minimised: see $build/$target.log"
         rm -rf "${sources:?}/corpus/$target" && mv "$build/minimised" "$sources/corpus/$target"
         printf '%-12s %s\n' "$target" "$(du -sh --apparent-size "$sources/corpus/$target" | cut -f1)"

@@ -201,20 +201,28 @@ static void count_boot_on_trial(cert_agent_t *agent, uint32_t *boots)
     }
 }
 
-cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
+/* First all is read, and only then is anything repaired: a store that must not be touched is found out before. */
+static cert_status_t open_store(cert_agent_t *agent, const char **note)
 {
-    const char *note;
-    uint32_t boots = 0;
-    cert_status_t status = store_open(agent->port, agent->blob, &agent->candidate, &agent->record, &note);
+    cert_status_t status = time_floor_load(agent->port, agent->config->build_time, &agent->time_floor);
     if (status == CERT_OK) {
         status = trust_update_load(agent);
     }
     if (status == CERT_OK) {
-        status = time_floor_load(agent->port, agent->config->build_time, &agent->time_floor);
+        status = store_open(agent->port, agent->blob, &agent->candidate, &agent->record, note);
     }
+    return status == CERT_OK ? trust_update_tidy(agent) : status;
+}
+
+cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
+{
+    const char *note = NULL;
+    uint32_t boots = 0;
+    cert_status_t status = open_store(agent, &note);
     if (status != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: %s", status == CERT_ERR_NEWER_FORMAT
-                  ? "written by a newer firmware; neither used nor changed" : "cannot be read or written");
+        agent_log(agent, CERT_LOG_ERROR, "store: %s",
+                  status == CERT_ERR_NEWER_FORMAT ? "written by a newer firmware; neither used nor changed"
+                                                  : "cannot be read or written");
         return status;
     }
     if (note != NULL) {

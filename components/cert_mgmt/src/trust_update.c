@@ -47,19 +47,30 @@ cert_status_t trust_update_load(cert_agent_t *agent)
     }
     uint32_t proven_version = agent->trust.version;
     status = trust_store_read(agent->port, TRUST_TRIAL, agent->blob, &agent->trust);
-    if (status == CERT_ERR_NOT_FOUND) {
+    if (is_lost(status)) {
         return CERT_OK;
-    }
-    if (status == CERT_ERR_CORRUPT) {
-        agent_log(agent, CERT_LOG_ERROR, "store: the trust anchors on trial are corrupt and have been erased");
-        return trust_store_erase(agent->port, TRUST_TRIAL);
     }
     if (status != CERT_OK) {
         return status;
     }
-    agent->trust_on_trial = agent->trust.version > proven_version;
-    /* Not newer: proven already, and power was lost before it was erased. */
-    return agent->trust_on_trial ? CERT_OK : trust_store_erase(agent->port, TRUST_TRIAL);
+    if (agent->trust.version > proven_version) {
+        agent->trust_on_trial = true;
+        return CERT_OK;
+    }
+    return load_proven(agent);
+}
+
+cert_status_t trust_update_tidy(cert_agent_t *agent)
+{
+    if (agent->trust_on_trial) {
+        return CERT_OK;
+    }
+    cert_status_t status = trust_store_read(agent->port, TRUST_TRIAL, agent->blob, &agent->trust_next);
+    if (status == CERT_OK || status == CERT_ERR_CORRUPT) {
+        agent_log(agent, CERT_LOG_WARN, "store: trust anchors that are of no use any more have been erased");
+        return trust_store_erase(agent->port, TRUST_TRIAL);
+    }
+    return status == CERT_ERR_NOT_FOUND ? CERT_OK : status;
 }
 
 static void reject(cert_agent_t *agent, cert_status_t code, const char *why)
