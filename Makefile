@@ -38,7 +38,9 @@ test: test-c test-python ## Run all tests
 
 test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(NINJA) host build/asan -DCMAKE_BUILD_TYPE=Debug -DCERT_SANITIZE=ON
+	$(NINJA) tests/fuzz build/replay -DCMAKE_C_COMPILER=gcc
 	@ctest --test-dir build/asan --output-on-failure --parallel $$(nproc)
+	@ctest --test-dir build/replay --output-on-failure --parallel $$(nproc)
 	@ctest --test-dir build/broker --output-on-failure
 
 test-python: build # Cloud units, system tests, and the device's life through pytest-embedded

@@ -70,8 +70,9 @@ minimise() {
     local target
     for target in "$@"; do
         rm -rf "$build/minimised" && mkdir -p "$build/minimised"
-        "$build/fuzz_$target" -set_cover_merge=1 -max_len=2048 "$build/minimised" "$build/seeds/$target" "$build/corpus/$target" \
-            "$sources/corpus/$target" >"$build/$target.log" 2>&1 || fail "the corpus of $target could not be minimised: see $build/$target.log"
+        "$build/fuzz_$target" -set_cover_merge=1 -max_len=2048 "$build/minimised" "$build/seeds/$target" \
+            "$build/corpus/$target" "$sources/corpus/$target" >"$build/$target.log" 2>&1 ||
+            fail "the corpus of $target could not be minimised: see $build/$target.log"
         rm -rf "${sources:?}/corpus/$target" && mv "$build/minimised" "$sources/corpus/$target"
         printf '%-12s %s\n' "$target" "$(du -sh --apparent-size "$sources/corpus/$target" | cut -f1)"
     done
@@ -110,8 +111,10 @@ for target in "${targets[@]}"; do
 done
 
 for target in "${crashed[@]}"; do
-    printf '\nfuzz: %s crashed: %s\n' "$target" "$(grep -aE 'violated|runtime error|ERROR: ' "$build/$target.log" | head -1)"
+    cause=$(grep -aE 'violated|runtime error|ERROR: ' "$build/$target.log" | head -1)
+    printf '\nfuzz: %s crashed: %s\n' "$target" "$cause"
     input=$(grep -aoE "$sources/crashes/$target/[^ ]+" "$build/$target.log" | tail -1 || true)
-    printf '  again: %s/fuzz_%s %s\n  log:   %s/%s.log\n' "$build" "$target" "${input:-$sources/crashes/$target/*}" "$build" "$target"
+    printf '  again: %s\n' "$build/fuzz_$target ${input:-$sources/crashes/$target/*}"
+    printf '  log:   %s\n' "$build/$target.log"
 done
 ((${#crashed[@]} == 0))
