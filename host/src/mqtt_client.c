@@ -39,6 +39,7 @@ typedef enum {
     STATE_DIALLING,    /* TCP */
     STATE_HANDSHAKING, /* TLS, then CONNACK */
     STATE_ONLINE,
+    STATE_DRAINING,    /* to be closed when the server has acknowledged what was published */
     STATE_CLOSING, /* DISCONNECT is on its way out */
 } state_t;
 
@@ -71,6 +72,7 @@ struct mqtt_client {
     struct mosquitto *mosq;
     tls_client_t tls;
     int connack;
+    unsigned unacknowledged; /* messages published, QoS 1 */
 };
 
 /* ---------------------------------------------------------------- events of libmosquitto */
@@ -84,6 +86,14 @@ static void on_connect(struct mosquitto *mosq, void *ctx, int code)
         client->state = STATE_ONLINE;
         client->events.connected(client->events.ctx, client->connection);
     }
+}
+
+static void on_publish(struct mosquitto *mosq, void *ctx, int message_id)
+{
+    (void)mosq;
+    (void)message_id;
+    mqtt_client_t *client = ctx;
+    client->unacknowledged--;
 }
 
 static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto_message *message)
@@ -158,6 +168,7 @@ static void begin(mqtt_client_t *client, uint64_t now_ms)
     client->connection = client->request.connection;
     client->client_id = client->request.client_id;
     client->connack = CONNACK_NONE;
+    client->unacknowledged = 0;
     const char *why;
     if (!tls_client_init(&client->tls, &client->request, client->host, &why)) {
         fail(client, CERT_FAILURE_UNKNOWN, why);
@@ -187,6 +198,7 @@ static struct mosquitto *make_mosquitto(mqtt_client_t *client)
         return NULL;
     }
     mosquitto_connect_callback_set(mosq, on_connect);
+    mosquitto_publish_callback_set(mosq, on_publish);
     mosquitto_message_callback_set(mosq, on_message);
     return mosq;
 }
@@ -301,14 +313,39 @@ static void service_open(mqtt_client_t *client, uint64_t now_ms)
     }
 }
 
+static void send_disconnect(mqtt_client_t *client, uint64_t now_ms)
+{
+    if (mosquitto_disconnect(client->mosq) == MOSQ_ERR_SUCCESS) {
+        client->state = STATE_CLOSING;
+        client->deadline_ms = now_ms + CLOSE_TIMEOUT_MS;
+    } else {
+        drop(client);
+    }
+}
+
+/*
+ * A socket that is closed before everything received has been read resets the connection, and the server throws away
+ * what it has not read yet. So what was published has to be acknowledged first.
+ */
 static void begin_close(mqtt_client_t *client, uint64_t now_ms)
 {
     client->close_requested = false;
-    if (client->state == STATE_ONLINE && mosquitto_disconnect(client->mosq) == MOSQ_ERR_SUCCESS) {
-        client->state = STATE_CLOSING;
+    if (client->state == STATE_ONLINE && client->unacknowledged > 0) {
+        client->state = STATE_DRAINING;
         client->deadline_ms = now_ms + CLOSE_TIMEOUT_MS;
-    } else if (client->state != STATE_CLOSING) {
+    } else if (client->state == STATE_ONLINE) {
+        send_disconnect(client, now_ms);
+    } else if (client->state != STATE_DRAINING && client->state != STATE_CLOSING) {
         drop(client);
+    }
+}
+
+static void service_draining(mqtt_client_t *client, uint64_t now_ms)
+{
+    if (!exchange(client)) {
+        drop(client);
+    } else if (client->unacknowledged == 0 || now_ms >= client->deadline_ms) {
+        send_disconnect(client, now_ms);
     }
 }
 
@@ -334,6 +371,9 @@ static void service_state(mqtt_client_t *client, short revents, uint64_t now_ms)
     case STATE_HANDSHAKING:
     case STATE_ONLINE:
         service_open(client, now_ms);
+        break;
+    case STATE_DRAINING:
+        service_draining(client, now_ms);
         break;
     case STATE_CLOSING:
         service_closing(client, now_ms);
@@ -396,6 +436,7 @@ cert_status_t mqtt_client_publish(mqtt_client_t *client, const char *topic, cons
     }
     switch (mosquitto_publish(client->mosq, NULL, topic, (int)len, payload, 1, false)) {
     case MOSQ_ERR_SUCCESS:
+        client->unacknowledged++;
         return CERT_OK;
     case MOSQ_ERR_NOMEM:
         return CERT_ERR_STORAGE_FULL;
@@ -432,6 +473,7 @@ uint32_t mqtt_client_prepare(mqtt_client_t *client, struct pollfd *pfd, uint64_t
         break;
     case STATE_HANDSHAKING:
     case STATE_ONLINE:
+    case STATE_DRAINING:
     case STATE_CLOSING:
         pfd->fd = mosquitto_socket(client->mosq);
         if (pfd->fd < 0) {
