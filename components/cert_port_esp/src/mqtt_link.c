@@ -9,7 +9,12 @@
 #include "esp_log.h"
 #include "event_queue.h"
 #include "failure.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
 #include "mqtt_client.h"
+
+#define DRAIN_TIMEOUT_MS 1000
+#define DRAIN_STEP_MS 20
 
 static const char *TAG = "cert_agent";
 
@@ -156,11 +161,26 @@ void mqtt_link_open(const cert_connect_t *request, const char *host, uint32_t po
     }
 }
 
+/*
+ * A socket that is closed before everything received has been read resets the connection, and the server throws away what
+ * it has not read yet. So what was published has to be acknowledged first.
+ */
+static void drain(void)
+{
+    for (int waited = 0; s_link.is_up && !s_link.has_ended && waited < DRAIN_TIMEOUT_MS; waited += DRAIN_STEP_MS) {
+        if (esp_mqtt_client_get_outbox_size(s_link.client) == 0) {
+            return;
+        }
+        vTaskDelay(pdMS_TO_TICKS(DRAIN_STEP_MS));
+    }
+}
+
 void mqtt_link_close(void)
 {
     if (s_link.client == NULL) {
         return;
     }
+    drain();
     /* Waits for the client's task to end: after that nothing refers to the credentials any more. */
     s_link.has_ended = true;
     esp_mqtt_client_destroy(s_link.client);
