@@ -162,8 +162,8 @@ void mqtt_link_open(const cert_connect_t *request, const char *host, uint32_t po
 }
 
 /*
- * A socket that is closed before everything received has been read resets the connection, and the server throws away what
- * it has not read yet. So what was published has to be acknowledged first.
+ * A socket that is closed before everything received has been read resets the connection, and the server throws away
+ * what it has not read yet. So what was published has to be acknowledged first.
  */
 static void drain(void)
 {
