@@ -22,6 +22,7 @@
 #include "identity_store.h"
 #include "rotation.h"
 #include "staging.h"
+#include "stored_value.h"
 #include "time_floor.h"
 #include "trust_update.h"
 
@@ -267,11 +268,6 @@ static void take_up_bootstrap(cert_agent_t *agent)
     }
 }
 
-static bool is_lost(cert_status_t status)
-{
-    return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT;
-}
-
 /*
  * Who to be: the trial while there is one (unless it fails without a reason so often that a comparison is due), else
  * the operational identity, else bootstrap. Returns an error only if the store cannot be read at the moment: that says
@@ -281,14 +277,14 @@ static cert_status_t choose_identity(cert_agent_t *agent)
 {
     if (agent->record.trial != CERT_SLOT_NONE && agent->ambiguous < CERT_AMBIGUOUS_LIMIT) {
         cert_status_t status = take_up_slot(agent, agent->record.trial, CERT_IDENTITY_TRIAL);
-        if (!is_lost(status)) {
+        if (!stored_value_is_lost(status)) {
             return status;
         }
         staging_roll_back(agent, CERT_ERR_STORAGE, "the new certificate was lost from the store");
     }
     if (agent->record.current != CERT_SLOT_NONE && !agent->bootstrap_next) {
         cert_status_t status = take_up_slot(agent, agent->record.current, CERT_IDENTITY_OPERATIONAL);
-        if (!is_lost(status)) {
+        if (!stored_value_is_lost(status)) {
             return status;
         }
     }
@@ -466,7 +462,7 @@ static void repeat_request(cert_agent_t *agent, uint64_t now_ms)
     if (agent->using == CERT_IDENTITY_BOOTSTRAP) {
         enrollment_repeat(agent, now_ms);
     } else {
-        rotation_repeat(agent, now_ms);
+        rotation_repeat(agent);
     }
 }
 

@@ -165,7 +165,7 @@ static cert_status_t look_into(const cert_port_t *port, cert_slot_t slot, uint8_
     content->is_corrupt = status == CERT_ERR_CORRUPT;
     content->generation = status == CERT_OK && scratch->chain_len > 0 ? scratch->generation : 0;
     store_wipe_identity(scratch);
-    return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT ? CERT_OK : status;
+    return stored_value_is_lost(status) ? CERT_OK : status;
 }
 
 /*

@@ -7,7 +7,7 @@
  * @brief The identity store: two slots and the commit record, each one value of the port's key-value store.
  *
  * The bytes are specified in docs/identity-store.md. Every value checks itself, and replacing one value is atomic; what
- * spans two values is made safe by the order of writes (docs/identity-store.md, "Order of writes") and finished by
+ * spans two values is made safe by the order of writes (docs/identity-store.md, "Commit record") and finished by
  * store_open().
  */
 #pragma once

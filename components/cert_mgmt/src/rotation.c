@@ -122,9 +122,8 @@ static void publish_request(cert_agent_t *agent)
     }
 }
 
-void rotation_repeat(cert_agent_t *agent, uint64_t now_ms)
+void rotation_repeat(cert_agent_t *agent)
 {
-    (void)now_ms;
     if (on_trial(agent)) {
         rotation_report_connected(agent);
     } else if (agent->repeats <= REQUEST_REPEATS_MAX &&

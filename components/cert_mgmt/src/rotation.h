@@ -14,7 +14,7 @@
 void rotation_begin(cert_agent_t *agent, uint64_t now_ms);
 
 /** @brief No answer yet: say again that the trial is connected, or send the request again. */
-void rotation_repeat(cert_agent_t *agent, uint64_t now_ms);
+void rotation_repeat(cert_agent_t *agent);
 
 /** @brief Ask for a new certificate if most of the current one's lifetime is over and the time is known. */
 void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms);

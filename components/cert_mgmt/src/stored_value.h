@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,12 @@
 
 /** Bytes of the CRC, after what a value holds. */
 #define STORED_CRC_LEN 4
+
+/** @brief Does the outcome of a read say that there is no value to use, as against a store that cannot be read now? */
+static inline bool stored_value_is_lost(cert_status_t status)
+{
+    return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT;
+}
 
 /**
  * @brief Read a value and check its frame. A version is believed only if the CRC is right, which stays where it is in

@@ -19,7 +19,7 @@ cert_status_t time_floor_load(const cert_port_t *port, int64_t build_time, int64
     size_t len = 0;
     *floor = build_time;
     cert_status_t status = stored_value_read(port, FLOOR_KEY, FLOOR_MAGIC, blob, sizeof(blob), FLOOR_LEN, &len);
-    if (status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT) {
+    if (stored_value_is_lost(status)) {
         return CERT_OK;
     }
     if (status == CERT_OK) {

@@ -10,20 +10,16 @@
 #include "agent_internal.h"
 #include "messages.h"
 #include "rotation.h"
+#include "stored_value.h"
 #include "trust_store.h"
 
 #define SIGNATURE_MAX 512 /* RSA-4096 */
-
-static bool is_lost(cert_status_t status)
-{
-    return status == CERT_ERR_NOT_FOUND || status == CERT_ERR_CORRUPT;
-}
 
 static cert_status_t load_proven(cert_agent_t *agent)
 {
     cert_status_t status = trust_store_read(agent->port, TRUST_PROVEN, agent->blob, &agent->trust);
     agent->trust_on_trial = false;
-    if (!is_lost(status)) {
+    if (!stored_value_is_lost(status)) {
         return status;
     }
     if (status == CERT_ERR_CORRUPT) {
@@ -47,7 +43,7 @@ cert_status_t trust_update_load(cert_agent_t *agent)
     }
     uint32_t proven_version = agent->trust.version;
     status = trust_store_read(agent->port, TRUST_TRIAL, agent->blob, &agent->trust);
-    if (is_lost(status)) {
+    if (stored_value_is_lost(status)) {
         return CERT_OK;
     }
     if (status != CERT_OK) {
