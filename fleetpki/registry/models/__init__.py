@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tables."""
+
+from fleetpki.registry.models.base import Base, UtcDateTime
+from fleetpki.registry.models.certificates import (
+    LIVE_CERTIFICATE,
+    PENDING_CERTIFICATE,
+    Authority,
+    AuthorityKind,
+    AuthorityState,
+    Certificate,
+    CertificateState,
+    RevocationList,
+    Role,
+)
+from fleetpki.registry.models.devices import AllowedDevice, Batch, Claim, ClaimState, Device, DeviceState
+from fleetpki.registry.models.messages import AuditEntry, OutboxKind, OutboxMessage
+from fleetpki.registry.models.operators import Alert, ApiRole, ApiToken
+from fleetpki.registry.models.rotations import (
+    OPEN_ROTATION,
+    Campaign,
+    CampaignState,
+    Initiator,
+    Rotation,
+    RotationMode,
+    RotationState,
+)
+
+__all__ = [
+    "LIVE_CERTIFICATE",
+    "OPEN_ROTATION",
+    "PENDING_CERTIFICATE",
+    "Alert",
+    "AllowedDevice",
+    "ApiRole",
+    "ApiToken",
+    "AuditEntry",
+    "Authority",
+    "AuthorityKind",
+    "AuthorityState",
+    "Base",
+    "Batch",
+    "Campaign",
+    "CampaignState",
+    "Certificate",
+    "CertificateState",
+    "Claim",
+    "ClaimState",
+    "Device",
+    "DeviceState",
+    "Initiator",
+    "OutboxKind",
+    "OutboxMessage",
+    "RevocationList",
+    "Role",
+    "Rotation",
+    "RotationMode",
+    "RotationState",
+    "UtcDateTime",
+]

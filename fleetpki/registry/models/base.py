@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all tables share."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, TextClause, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC, also on databases that forget the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Normalise to UTC."""
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's declaration
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON(none_as_null=True),
+        StrEnum: Enum(StrEnum, native_enum=False, length=16, values_callable=lambda kind: list(kind)),
+    }
+
+
+def at_most_one(name: str, column: InstrumentedAttribute[Any], states: Iterable[StrEnum]) -> Index:
+    """Let a value of the column occur once among the rows in one of these states."""
+    condition = _in_state(states)
+    return Index(name, column, unique=True, sqlite_where=condition, postgresql_where=condition)
+
+
+def _in_state(states: Iterable[StrEnum]) -> TextClause:
+    return text(f"state IN ({', '.join(repr(state.value) for state in states)})")

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Devices, the batches they were made in, and who may become one."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fleetpki.registry.models.base import Base, at_most_one
+
+
+class DeviceState(StrEnum):
+    """Whether a device may take part."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+class ClaimState(StrEnum):
+    """What became of a claim that waits for a human."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DENIED = "denied"
+
+
+class Batch(Base):
+    """Devices that leave the factory with one bootstrap certificate, and what that is good for."""
+
+    __tablename__ = "batches"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    enabled: Mapped[bool]
+    open: Mapped[bool]
+    """Whether devices that are not on the allow-list may enrol."""
+    proof: Mapped[bool]
+    """Whether a device must prove that it holds its factory secret."""
+    budget: Mapped[int | None]
+    """How many devices may ever enrol."""
+    rate_per_minute: Mapped[int | None]
+    created_at: Mapped[datetime]
+
+
+class Device(Base):
+    """A device that has enrolled."""
+
+    __tablename__ = "devices"
+
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[DeviceState]
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+    generation: Mapped[int | None]
+    hardware: Mapped[dict[str, Any] | None]
+    batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"), index=True)
+    group: Mapped[str | None] = mapped_column(String(64), index=True)
+    tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    version: Mapped[int] = mapped_column()
+    reenroll_until: Mapped[datetime | None]
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's declaration
+
+
+class AllowedDevice(Base):
+    """A line of the allow-list: a device that may enrol, and what it is to be then."""
+
+    __tablename__ = "allowed_devices"
+
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
+    group: Mapped[str | None] = mapped_column(String(64))
+    tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    added_at: Mapped[datetime]
+
+
+class Claim(Base):
+    """An enrolment in quarantine: somebody claims to be a device that already has a certificate."""
+
+    __tablename__ = "claims"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id"), index=True)
+    state: Mapped[ClaimState]
+    key_digest: Mapped[str] = mapped_column(String(64))
+    sender: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str]
+    claimed_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+
+
+at_most_one("one_waiting_claim", Claim.device_id, (ClaimState.WAITING,))

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who works with the fleet through the API, and what they are alerted to."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fleetpki.registry.models.base import Base
+
+
+class ApiRole(StrEnum):
+    """What a token or an operator's certificate permits; each includes the ones before."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    CA_OFFICER = "ca-officer"
+
+
+class ApiToken(Base):
+    """A bearer token; only its digest is kept."""
+
+    __tablename__ = "api_tokens"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[ApiRole]
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Alert(Base):
+    """Something an operator should know, until it is over."""
+
+    __tablename__ = "alerts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    message: Mapped[str]
+    raised_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+    cleared_at: Mapped[datetime | None]
+
+
+_OPEN = text("cleared_at IS NULL")
+Index("one_open_alert", Alert.kind, Alert.subject, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
