@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``fleetpki``: one module for each group of commands.
+
+Exit codes: 0 done; 1 the operation failed; 2 wrong usage or input, or refused; 3 still pending when the time
+was up; 4 the environment is to blame (a program is missing, a port is taken, a disk is full).
+"""
+
+import sys
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from fleetpki.cli import devices, operation, rotate
+from fleetpki.cli.common import Exit, complain
+from fleetpki.errors import FleetError, Rejected
+
+app = typer.Typer(
+    help="Device certificates for IoT fleets: enrolment, rotation and revocation over MQTT mutual TLS.",
+    epilog="Start with: fleetpki init, then: fleetpki up",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+for commands in (operation, devices, rotate):
+    app.add_typer(commands.app)
+
+
+def main() -> None:
+    """Run the command; what goes wrong is told in one or two lines and an exit code."""
+    try:
+        app()
+    except FleetError as error:
+        _fail(error)
+    except Rejected as rejected:
+        _fail(FleetError(f"refused ({rejected.code}): {rejected.message}", exit_code=Exit.REFUSED))
+    except SQLAlchemyError as error:
+        _fail(FleetError(f"the registry cannot be used: {error}", "", Exit.ENVIRONMENT))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(FleetError(f"{where}{error.strerror or error}", "", Exit.ENVIRONMENT))
+
+
+def _fail(error: FleetError) -> None:
+    complain(f"fleetpki: {error.message}")
+    if error.hint:
+        complain(f"  {error.hint}")
+    sys.exit(error.exit_code)

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at devices, allow and revoke them, certify their keys."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+
+from fleetpki import lifecycle, views
+from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, present, read_text
+from fleetpki.errors import FleetError
+from fleetpki.fleet import Fleet
+from fleetpki.registry import queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import Certificate, CertificateState, Device
+
+app = typer.Typer()
+
+
+@app.command()
+def devices(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
+    """List the devices, each with the certificate it works with."""
+    with reading(Fleet.open(directory).sessions) as session:
+        active = {
+            certificate.device_id: certificate
+            for certificate in session.scalars(
+                select(Certificate).where(Certificate.state == CertificateState.ACTIVE)
+            )
+        }
+        found = [
+            views.device_data(device, active.get(device.device_id)) for device in queries.devices(session)
+        ]
+    people = views.device_table(found) if found else "No devices yet. They appear when they enrol."
+    present(as_json, found, people)
+
+
+@app.command()
+def show(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
+    """Show one device: its certificates and its rotations, oldest first."""
+    with reading(Fleet.open(directory).sessions) as session:
+        device = views.device_data(
+            _known(queries.device(session, device_id), device_id),
+            queries.active_certificate(session, device_id),
+        )
+        certificates = [views.certificate_data(each) for each in queries.certificates(session, device_id)]
+        rotations = [views.rotation_data(each) for each in queries.rotations(session, device_id)]
+    present(
+        as_json,
+        {**device, "certificates": certificates, "rotations": rotations},
+        views.device_page(device, certificates, rotations),
+    )
+
+
+@app.command()
+def revoke(
+    device_id: DeviceId,
+    certificate: Annotated[
+        str | None, typer.Option(metavar="CERTIFICATE_ID", help="Revoke only this certificate of the device.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the registry.")] = "unspecified",
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Revoke a device, or one of its certificates. Its live session ends, and it does not get in again.
+
+    Example: *fleetpki revoke sensor-17 --reason stolen*
+    """
+    fleet = Fleet.open(directory)
+    if certificate is None:
+        lifecycle.revoke_device(fleet.context, device_id, reason)
+    else:
+        _check_owner(fleet, device_id, certificate)
+        lifecycle.revoke_certificate(fleet.context, certificate, reason)
+    present(
+        as_json,
+        {"device_id": device_id, "certificate_id": certificate, "revoked": True, "reason": reason},
+        f"revoked {device_id}"
+        if certificate is None
+        else f"revoked certificate {certificate} of {device_id}",
+    )
+
+
+@app.command()
+def issue(
+    device_id: DeviceId,
+    csr: Annotated[Path, typer.Option(help="File with the certification request (PEM).")],
+    output: Annotated[Path | None, typer.Option("--out", help="Where the certificate goes.")] = None,
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Certify a key made elsewhere, for a rotation that somebody else pushes to the device.
+
+    The certificate becomes the device's when the device has connected with it.
+
+    Example: *fleetpki issue sensor-17 --csr new.csr --out new.crt*
+    """
+    fleet = Fleet.open(directory)
+    certificate = lifecycle.issue_for(fleet.context, device_id, read_text(csr))
+    if output is not None:
+        output.write_text(certificate.signed_pem)
+    present(
+        as_json,
+        {
+            "device_id": device_id,
+            "certificate_id": certificate.certificate_id,
+            "certificate": certificate.signed_pem,
+            "chain": fleet.context.issuer.chain_pem,
+        },
+        f"wrote certificate {certificate.certificate_id} to {output}"
+        if output
+        else certificate.signed_pem.rstrip(),
+    )
+
+
+@app.command()
+def allow(
+    device_id: DeviceId,
+    within: Annotated[int, typer.Option(min=1, help="For how many minutes.")] = 60,
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Let a device enrol once more, though it holds a certificate that works.
+
+    For a device that lost its identity: after a factory reset, or a repair.
+    """
+    fleet = Fleet.open(directory)
+    lifecycle.allow_reenrollment(fleet.context, device_id, timedelta(minutes=within))
+    present(
+        as_json,
+        {"device_id": device_id, "within_minutes": within},
+        f"{device_id} may enrol once within {within} minutes",
+    )
+
+
+def _known(device: Device | None, device_id: str) -> Device:
+    if device is None:
+        raise FleetError(f"no device {device_id!r}", "see 'fleetpki devices'", Exit.REFUSED)
+    return device
+
+
+def _check_owner(fleet: Fleet, device_id: str, certificate_id: str) -> None:
+    with reading(fleet.sessions) as session:
+        certificate = queries.certificate(session, certificate_id)
+        if certificate is None or certificate.device_id != device_id:
+            raise FleetError(
+                f"{device_id} has no certificate {certificate_id}",
+                f"see 'fleetpki show {device_id} --json' for the full ids",
+                Exit.REFUSED,
+            )

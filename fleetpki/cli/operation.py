@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make a fleet, and run it."""
+
+import logging
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from fleetpki import fleet as fleets
+from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, complain, present, read_text
+from fleetpki.config import LOOPBACK_NAMES, Layout, Settings, first_problem
+from fleetpki.errors import FleetError
+from fleetpki.fleet import Fleet
+from fleetpki.up import up as run_fleet
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    directory: Directory = DEFAULT_DIR,
+    root_dir: Annotated[
+        Path, typer.Option(help="Where the root key goes. Take this directory away afterwards.")
+    ] = Path("fleet-root"),
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="File with the passphrase for the root key; asked for when not given.")
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name or address devices reach the broker at; may be repeated. [default: localhost]"
+        ),
+    ] = None,
+    bind: Annotated[str, typer.Option(help="Address the device listeners bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port for devices.")] = 8883,
+    bootstrap_port: Annotated[int, typer.Option(help="Port for devices that enrol.")] = 8884,
+    service_port: Annotated[int, typer.Option(help="Port for our services, on 127.0.0.1.")] = 8885,
+    bootstrap_name: Annotated[
+        str, typer.Option(help="Common name of the bootstrap certificate, e.g. the production batch.")
+    ] = "bootstrap-1",
+    as_json: Json = False,
+) -> None:
+    """Make a new fleet: authorities, certificates of broker, services and bootstrap, registry.
+
+    The root key is encrypted and lies alone in its directory: move that to a safe place, nothing here needs
+    it. What goes into the devices at the factory is in **bootstrap/**. An existing fleet is never touched.
+
+    Example: *fleetpki init --host mqtt.example.com --bind 0.0.0.0 --passphrase-file root.pass*
+    """
+    hosts = list(dict.fromkeys([*(host or []), *LOOPBACK_NAMES]))
+    try:
+        settings = Settings(
+            hosts=hosts, bind=bind, port=port, bootstrap_port=bootstrap_port, service_port=service_port
+        )
+    except ValidationError as error:
+        raise FleetError(first_problem(error), "see 'fleetpki init --help'", Exit.REFUSED) from error
+    fleets.create(directory, root_dir, _passphrase(passphrase_file), settings, bootstrap_name)
+    layout = Layout(directory.absolute())
+    present(
+        as_json,
+        {"directory": str(layout.directory), "root_directory": str(root_dir.absolute()), "hosts": hosts},
+        f"Made a fleet in {layout.directory}.\n"
+        f"The root key is in {root_dir.absolute()}: move that directory to a safe place, offline.\n"
+        f"Devices need what is in {layout.bootstrap}.\n"
+        "Next: fleetpki up",
+    )
+
+
+@app.command()
+def up(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
+    """Run the broker and the services in the foreground, until Ctrl-C or SIGTERM.
+
+    Prints one line that starts with "fleetpki: ready" when devices can connect.
+
+    Example: *fleetpki up --dir /srv/fleet*
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    fleet = Fleet.open(directory)
+    settings = fleet.settings
+
+    def announce() -> None:
+        data = settings.model_dump(include={"hosts", "bind", "port", "bootstrap_port", "service_port"})
+        text = (
+            f"fleetpki: ready for devices on {settings.bind} port {settings.port}, "
+            f"for enrolment on port {settings.bootstrap_port}; Ctrl-C stops"
+        )
+        present(as_json, {"ready": True, **data}, text)
+
+    run_fleet(fleet, announce)
+
+
+def _passphrase(file: Path | None) -> bytes:
+    if file is not None:
+        passphrase = read_text(file).rstrip("\r\n")
+        if file.stat().st_mode & stat.S_IROTH:
+            complain(f"warning: {file} can be read by every user of this machine")
+        return passphrase.encode()
+    if not sys.stdin.isatty():
+        raise FleetError(
+            "no passphrase for the root key",
+            "give --passphrase-file, or run this in a terminal",
+            Exit.REFUSED,
+        )
+    typed: str = typer.prompt("Passphrase for the root key", hide_input=True, confirmation_prompt=True)
+    return typed.encode()
