@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a device's images into a chip, with Espressif's esptool and espefuse."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import espefuse
+import esptool
+from serial import SerialException
+
+from fleetpki.errors import FleetError
+from fleetpki.factory.manifest import Entry, Manifest, Step
+
+_PURPOSE = "HMAC_UP"
+
+
+def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_block: int | None) -> Entry:
+    """Make the chip at the serial port this device, then delete its images: the chip alone holds its secrets.
+
+    ``burn_block`` is the eFuse key block for the key of its encrypted store. Burning cannot be undone; what
+    is about to be burned, and into which chip, is noted first, so that a run can be repeated.
+    """
+    entry = manifest.devices.get(device_id)
+    if entry is None:
+        raise FleetError(f"{device_id} is not in the manifest", "see 'fleetpki factory status'", exit_code=2)
+    if entry.step == Step.FLASHED:
+        raise FleetError(f"{device_id} was flashed already, chip {entry.mac}", exit_code=2)
+    if (entry.efuse_key is None) != (burn_block is None):
+        raise FleetError(
+            "an encrypted store needs an eFuse block to burn its key into, any other none",
+            "give or leave out --burn-block",
+            exit_code=2,
+        )
+    images = _read_images(directory, entry)
+    with _chip(port) as chip:
+        mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
+        if entry.mac not in (None, mac):
+            raise FleetError(
+                f"the key of {device_id} was burned into another chip, {entry.mac}",
+                "connect that one",
+                exit_code=2,
+            )
+        if entry.efuse_key is not None and burn_block is not None:
+            _burn(chip, directory / entry.efuse_key, burn_block, manifest, entry, mac)
+        stub = esptool.run_stub(chip)
+        esptool.attach_flash(stub)
+        esptool.write_flash(stub, images)
+        esptool.reset_chip(stub)
+    manifest.append(Entry(device_id=device_id, step=Step.FLASHED, at=datetime.now(UTC), mac=mac))
+    discard_images(directory, entry)
+    return manifest.devices[device_id]
+
+
+def discard_images(directory: Path, entry: Entry) -> None:
+    """Delete what a device was made from; a batch's shared images stay until the batch is done."""
+    for name in (*(image.file for image in entry.images), entry.efuse_key):
+        if name is not None and name.startswith(f"{entry.device_id}/"):
+            (directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (directory / entry.device_id).rmdir()
+
+
+def _read_images(directory: Path, entry: Entry) -> list[tuple[int, bytes]]:
+    images = []
+    for image in entry.images:
+        try:
+            content = (directory / image.file).read_bytes()
+        except OSError as error:
+            raise FleetError(
+                f"cannot read {directory / image.file}: {error.strerror}", exit_code=2
+            ) from error
+        if hashlib.sha256(content).hexdigest() != image.sha256:
+            raise FleetError(
+                f"{directory / image.file} is not what the manifest says",
+                "make the device again with 'fleetpki factory make'",
+                exit_code=2,
+            )
+        images.append((image.offset, content))
+    return images
+
+
+@contextlib.contextmanager
+def _chip(port: str) -> Iterator[esptool.ESPLoader]:
+    """A connection to the chip's boot loader; what Espressif's tools print goes nowhere."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            with esptool.detect_chip(port) as chip:
+                yield chip
+        except (esptool.FatalError, SerialException) as error:
+            raise FleetError(
+                f"the chip at {port} cannot be flashed: {error}",
+                "check cable and port, and hold BOOT while the board resets",
+                exit_code=4,
+            ) from error
+
+
+def _burn(chip: esptool.ESPLoader, key: Path, block: int, manifest: Manifest, entry: Entry, mac: str) -> None:
+    commands = espefuse.init_commands(esp=chip, do_not_confirm=True)
+    purpose = commands.efuses[f"KEY_PURPOSE_{block}"].get()
+    if entry.step == Step.BURNING and purpose == _PURPOSE:
+        return  # an earlier run burned it and did not get further
+    if purpose != "USER":
+        raise FleetError(
+            f"eFuse key block {block} of this chip is in use ({purpose})", "choose a free block", exit_code=2
+        )
+    manifest.append(Entry(device_id=entry.device_id, step=Step.BURNING, at=datetime.now(UTC), mac=mac))
+    with key.open("rb") as file:
+        commands.burn_key([f"BLOCK_KEY{block}"], [file], [_PURPOSE])
