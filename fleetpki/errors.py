@@ -49,3 +49,11 @@ class FleetError(Exception):
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+
+
+class NotFound(FleetError):  # noqa: N818 - as everybody calls it
+    """An operator named something that does not exist."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Say what does not exist, and where to look."""
+        super().__init__(message, hint, exit_code=2)
