@@ -16,7 +16,7 @@ from fleetpki.registry.models.certificates import (
 )
 from fleetpki.registry.models.devices import AllowedDevice, Batch, Claim, ClaimState, Device, DeviceState
 from fleetpki.registry.models.messages import AuditEntry, OutboxKind, OutboxMessage
-from fleetpki.registry.models.operators import Alert, ApiRole, ApiToken
+from fleetpki.registry.models.operators import Alert, AlertEvent, AlertNotice, ApiRole, ApiToken
 from fleetpki.registry.models.rotations import (
     OPEN_ROTATION,
     Campaign,
@@ -26,12 +26,15 @@ from fleetpki.registry.models.rotations import (
     RotationMode,
     RotationState,
 )
+from fleetpki.registry.models.trust import TrustDocument
 
 __all__ = [
     "LIVE_CERTIFICATE",
     "OPEN_ROTATION",
     "PENDING_CERTIFICATE",
     "Alert",
+    "AlertEvent",
+    "AlertNotice",
     "AllowedDevice",
     "ApiRole",
     "ApiToken",
@@ -57,5 +60,6 @@ __all__ = [
     "Rotation",
     "RotationMode",
     "RotationState",
+    "TrustDocument",
     "UtcDateTime",
 ]

@@ -5,10 +5,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleetpki.registry.models.base import Base, at_most_one
+from fleetpki.registry.models.operators import ApiRole
 
 
 class Role(StrEnum):
@@ -94,6 +95,8 @@ class Certificate(Base):
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
     """Whose bootstrap certificate this is."""
     request_id: Mapped[str | None] = mapped_column(String(64))
+    api_role: Mapped[ApiRole | None]
+    """What its holder, an operator, may do through the API."""
     pem: Mapped[str | None]
     recorded_at: Mapped[datetime]
     issued_at: Mapped[datetime | None]
@@ -101,6 +104,8 @@ class Certificate(Base):
     superseded_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revocation_reason: Mapped[str | None]
+    look_at: Mapped[datetime | None]
+    """When the monitor looks at it next; nothing has to be done about it before."""
 
     @property
     def signed_pem(self) -> str:
@@ -133,4 +138,8 @@ class RevocationList(Base):
 at_most_one("one_active_certificate", Certificate.device_id, (CertificateState.ACTIVE,))
 at_most_one("one_pending_certificate", Certificate.device_id, PENDING_CERTIFICATE)
 Index("certificates_by_expiry", Certificate.state, Certificate.not_after)
+_WATCHED = text("look_at IS NOT NULL")
+Index("certificates_by_look", Certificate.look_at, sqlite_where=_WATCHED, postgresql_where=_WATCHED)
+_OF_CLOUD = text("role IN ('broker', 'service')")
+Index("certificates_of_the_cloud", Certificate.role, sqlite_where=_OF_CLOUD, postgresql_where=_OF_CLOUD)
 Index("certificates_by_partition", Certificate.issuer_id, Certificate.crl_partition, Certificate.state)

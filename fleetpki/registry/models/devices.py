@@ -51,11 +51,13 @@ class Device(Base):
     __tablename__ = "devices"
 
     device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    state: Mapped[DeviceState]
+    state: Mapped[DeviceState] = mapped_column(index=True)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     generation: Mapped[int | None]
     hardware: Mapped[dict[str, Any] | None]
+    trust_version: Mapped[int | None]
+    """The trust anchors it says it uses."""
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"), index=True)
     group: Mapped[str | None] = mapped_column(String(64), index=True)
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)

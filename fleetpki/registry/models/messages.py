@@ -13,11 +13,12 @@ from fleetpki.registry.models.base import Base
 
 
 class OutboxKind(StrEnum):
-    """What the dispatcher is to do; the first three are messages to the device of that name."""
+    """What the dispatcher is to do; all but the last are messages to the device of that name."""
 
     ROTATE = "rotate"
     ISSUED = "issued"
     COMMIT = "commit"
+    TRUST = "trust"
     DISCONNECT = "disconnect"
 
 

@@ -5,8 +5,8 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, String, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fleetpki.registry.models.base import Base
 
@@ -44,8 +44,31 @@ class Alert(Base):
     severity: Mapped[str] = mapped_column(String(16))
     message: Mapped[str]
     raised_at: Mapped[datetime]
-    delivered_at: Mapped[datetime | None]
     cleared_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+
+
+class AlertEvent(StrEnum):
+    """What is told of an alert."""
+
+    RAISED = "raised"
+    CLEARED = "cleared"
+
+
+class AlertNotice(Base):
+    """Something to be told over one channel; it is deleted once it was."""
+
+    __tablename__ = "alert_notices"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    event: Mapped[AlertEvent]
+    leased_until: Mapped[datetime | None]
+    """Somebody is telling it; should they die, another does after this time."""
+
+    alert: Mapped[Alert] = relationship(lazy="joined", innerjoin=True)
 
 
 _OPEN = text("cleared_at IS NULL")

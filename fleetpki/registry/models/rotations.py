@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fleetpki.registry.models.base import Base, at_most_one
@@ -88,18 +88,24 @@ class Rotation(Base):
     mode: Mapped[RotationMode]
     initiator: Mapped[Initiator]
     key: Mapped[str] = mapped_column(String(16))
-    state: Mapped[RotationState]
+    state: Mapped[RotationState] = mapped_column(index=True)
     old_key: Mapped[int] = mapped_column(ForeignKey("certificates.id"))
     new_key: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"))
-    campaign_id: Mapped[str | None] = mapped_column(ForeignKey("campaigns.campaign_id"), index=True)
+    campaign_id: Mapped[str | None] = mapped_column(ForeignKey("campaigns.campaign_id"))
     deadline: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     code: Mapped[str | None]
     message: Mapped[str | None]
+    repeat_at: Mapped[datetime | None]
+    """When the last message is said again, should the device not have answered by then."""
+    repeats: Mapped[int] = mapped_column(default=0)
 
     old: Mapped[Certificate] = relationship(foreign_keys=[old_key], lazy="joined")
     new: Mapped[Certificate | None] = relationship(foreign_keys=[new_key], lazy="joined")
 
 
 at_most_one("one_open_rotation", Rotation.device_id, OPEN_ROTATION)
+Index("rotations_by_campaign", Rotation.campaign_id, Rotation.created_at)
+_REPEATED = text("repeat_at IS NOT NULL")
+Index("rotations_by_repeat", Rotation.repeat_at, sqlite_where=_REPEATED, postgresql_where=_REPEATED)
