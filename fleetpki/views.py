@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fleetpki.registry.models import Certificate, Device, Rotation
+from fleetpki.registry.models import ApiToken, Certificate, Device, Rotation
 
 Data = dict[str, Any]
 
@@ -63,6 +63,27 @@ def rotation_data(rotation: Rotation) -> Data:
         "created_at": _time(rotation.created_at),
         "updated_at": _time(rotation.updated_at),
     }
+
+
+def token_data(token: ApiToken) -> Data:
+    """A token; the secret itself is nowhere."""
+    return {
+        "name": token.name,
+        "role": str(token.role),
+        "created_at": _time(token.created_at),
+        "created_by": token.created_by,
+        "expires_at": _time(token.expires_at),
+        "revoked_at": _time(token.revoked_at),
+    }
+
+
+def token_table(tokens: Sequence[Data]) -> RenderableType:
+    """All tokens, one a line."""
+    table = _table("Token", "Role", "Made", "By", "Valid until", "Revoked")
+    for token in tokens:
+        times = [_people(token[at]) for at in ("created_at", "expires_at", "revoked_at")]
+        table.add_row(token["name"], token["role"], times[0], token["created_by"], *times[1:])
+    return table
 
 
 def device_table(devices: Sequence[Data]) -> RenderableType:

@@ -11,7 +11,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from fleetpki.cli import devices, operation, rotate
+from fleetpki.cli import devices, operation, rotate, token
 from fleetpki.cli.common import Exit, complain
 from fleetpki.errors import FleetError, Rejected
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 for commands in (operation, devices, rotate):
     app.add_typer(commands.app)
+app.add_typer(token.app, name="token", help="Who may use the API and the dashboard.")
 
 
 def main() -> None:

@@ -6,10 +6,21 @@ Every rule is one synchronous, transactional, repeatable function of a ``Context
 because of it goes to the outbox; what is refused raises ``Rejected``.
 """
 
+from fleetpki.lifecycle.access import (
+    Principal,
+    create_token,
+    principal_with_certificate,
+    principal_with_token,
+    record_refusal,
+    revoke_token,
+    tokens,
+)
 from fleetpki.lifecycle.authorization import verdict
 from fleetpki.lifecycle.context import Context, Policy, utc_now
 from fleetpki.lifecycle.enrollment import allow_reenrollment, enroll
 from fleetpki.lifecycle.housekeeping import collect_unactivated
+from fleetpki.lifecycle.possession import prove_possession
+from fleetpki.lifecycle.reenrollment import reenroll
 from fleetpki.lifecycle.registration import register_hierarchy
 from fleetpki.lifecycle.revocation import revoke_certificate, revoke_device
 from fleetpki.lifecycle.rotation import (
@@ -37,6 +48,7 @@ __all__ = [
     "Issued",
     "KeyRequest",
     "Policy",
+    "Principal",
     "PushedCredential",
     "StatusState",
     "Verdict",
@@ -44,14 +56,22 @@ __all__ = [
     "allow_reenrollment",
     "answer_csr",
     "collect_unactivated",
+    "create_token",
     "enroll",
     "issue_for",
+    "principal_with_certificate",
+    "principal_with_token",
+    "prove_possession",
     "push_rotation",
+    "record_refusal",
     "record_status",
+    "reenroll",
     "register_hierarchy",
     "revoke_certificate",
     "revoke_device",
+    "revoke_token",
     "start_rotation",
+    "tokens",
     "utc_now",
     "verdict",
 ]

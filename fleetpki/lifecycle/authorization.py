@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from fleetpki.lifecycle.context import Context
 from fleetpki.lifecycle.parties import may_enroll
+from fleetpki.lifecycle.possession import is_unproven
 from fleetpki.lifecycle.terms import Verdict
 from fleetpki.pki.identifiers import is_device_id
 from fleetpki.registry import queries
@@ -26,7 +27,7 @@ def verdict(ctx: Context, *, certificate_id: str, client_id: str) -> Verdict:
             or _objection_to_device(session, certificate)
             or _OBJECTION_TO_NAME[certificate.role](ctx, session, certificate, client_id)
         )
-    return Verdict(not reason, certificate.role, reason)
+    return Verdict(not reason, certificate.role, reason, is_unproven(certificate))
 
 
 def _objection_to_certificate(ctx: Context, certificate: Certificate) -> str:

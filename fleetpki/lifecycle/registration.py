@@ -9,7 +9,7 @@ from fleetpki.pki import keys
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.identifiers import certificate_id, key_digest
 from fleetpki.pki.issuer import common_name, to_pem
-from fleetpki.registry.models import Certificate, CertificateState, Role
+from fleetpki.registry.models import ApiRole, Certificate, CertificateState, Role
 
 
 def register_hierarchy(ctx: Context, hierarchy: Hierarchy) -> None:
@@ -17,11 +17,13 @@ def register_hierarchy(ctx: Context, hierarchy: Hierarchy) -> None:
     with ctx.transaction(OPERATOR, "init", "fleet") as tx:
         _register(tx, hierarchy.broker.certificate, Role.BROKER)
         _register(tx, hierarchy.service.certificate, Role.SERVICE)
-        _register(tx, hierarchy.operator.certificate, Role.SERVICE)
+        _register(tx, hierarchy.operator.certificate, Role.SERVICE, ApiRole.CA_OFFICER)
         _register(tx, hierarchy.bootstrap.certificate, Role.BOOTSTRAP)
 
 
-def _register(tx: Transaction, certificate: x509.Certificate, role: Role) -> None:
+def _register(
+    tx: Transaction, certificate: x509.Certificate, role: Role, api_role: ApiRole | None = None
+) -> None:
     name = common_name(certificate)
     public_key, _ = keys.accept(certificate.public_key())
     tx.session.add(
@@ -34,6 +36,7 @@ def _register(tx: Transaction, certificate: x509.Certificate, role: Role) -> Non
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             state=CertificateState.ACTIVE,
+            api_role=api_role,
             pem=to_pem(certificate),
             recorded_at=tx.now,
             issued_at=tx.now,

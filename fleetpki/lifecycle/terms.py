@@ -76,3 +76,5 @@ class Verdict:
     allow: bool
     role: str
     reason: str
+    unproven: bool = False
+    """Whether this connection is the first sign that the device holds its certificate."""

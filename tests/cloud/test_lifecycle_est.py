@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rules behind EST: a certificate becomes the device's own by being used, and is renewed over itself."""
+
+from fleetpki.errors import Code
+from fleetpki.lifecycle import KeyRequest, prove_possession, reenroll, verdict
+from fleetpki.registry.models import CertificateState, RotationState
+from tests.cloud.doubles import FakeDevice, Fleet, new_key, refused
+
+
+def enrolled_by_est(fleet: Fleet) -> FakeDevice:
+    device = FakeDevice(fleet, "sensor-1")
+    device.enroll(request_id="est:1")
+    return device
+
+
+def renewed(device: FakeDevice, request_id: str = "est:2") -> str:
+    issued = reenroll(
+        device.fleet.ctx,
+        sender=device.certificate_id,
+        request_id=request_id,
+        csr_pem=device.csr(new_key()),
+    )
+    return issued.certificate_id
+
+
+def test_the_first_connection_makes_an_enrolled_certificate_the_device_s_own(fleet: Fleet) -> None:
+    device = enrolled_by_est(fleet)
+    assert verdict(fleet.ctx, certificate_id=device.certificate_id, client_id="sensor-1").unproven
+    prove_possession(fleet.ctx, device.certificate_id)
+    assert fleet.state(device.certificate_id) == CertificateState.ACTIVE
+    assert not verdict(fleet.ctx, certificate_id=device.certificate_id, client_id="sensor-1").unproven
+
+
+def test_a_connection_says_nothing_about_a_certificate_obtained_by_mqtt(fleet: Fleet) -> None:
+    device = FakeDevice(fleet, "sensor-1")
+    device.enroll()
+    prove_possession(fleet.ctx, device.certificate_id)
+    assert fleet.state(device.certificate_id) == CertificateState.ISSUED
+
+
+def test_both_certificates_work_until_the_new_one_is_used(fleet: Fleet) -> None:
+    device = enrolled_by_est(fleet)
+    new = renewed(device)
+    assert fleet.admits(device.certificate_id, "sensor-1")
+    assert fleet.admits(new, "sensor-1")
+    prove_possession(fleet.ctx, new)
+    assert fleet.state(new) == CertificateState.ACTIVE
+    assert not fleet.admits(device.certificate_id, "sensor-1")
+    assert fleet.rotation("sensor-1", "est:2").state == RotationState.COMMITTED
+
+
+def test_possession_is_proven_once(fleet: Fleet) -> None:
+    device = enrolled_by_est(fleet)
+    prove_possession(fleet.ctx, device.certificate_id)
+    entries = fleet.audited("sensor-1")
+    prove_possession(fleet.ctx, device.certificate_id)
+    assert fleet.audited("sensor-1") == entries
+
+
+def test_a_rotation_asked_for_by_mqtt_does_not_lock_an_est_device_out(fleet: Fleet) -> None:
+    device = fleet.device()
+    asked = device.is_asked_to_rotate(KeyRequest.EC_P256)
+    renewed(device)
+    assert device.rotation_state(asked) == RotationState.ABANDONED
+    assert device.rotation_state("est:2") == RotationState.ISSUED
+
+
+def test_a_renewal_asked_for_twice_keeps_the_last(fleet: Fleet) -> None:
+    device = fleet.device()
+    first, second = renewed(device, "est:2"), renewed(device, "est:3")
+    assert fleet.state(first) == CertificateState.REVOKED
+    prove_possession(fleet.ctx, first)
+    assert fleet.state(first) == CertificateState.REVOKED
+    prove_possession(fleet.ctx, second)
+    assert fleet.state(second) == CertificateState.ACTIVE
+
+
+def test_only_a_device_renews(fleet: Fleet) -> None:
+    device = fleet.device()
+    for sender in (fleet.bootstrap, "0" * 64):
+        code = refused(
+            lambda sender=sender: reenroll(  # type: ignore[misc]
+                fleet.ctx, sender=sender, request_id="est:2", csr_pem=device.csr()
+            )
+        )
+        assert code == Code.NOT_ALLOWED
+
+
+def test_a_superseded_certificate_renews_nothing(fleet: Fleet) -> None:
+    device = fleet.device()
+    prove_possession(fleet.ctx, renewed(device))
+    assert refused(lambda: renewed(device, "est:3")) == Code.STALE
