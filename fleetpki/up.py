@@ -10,13 +10,15 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from fleetpki import lifecycle
 from fleetpki.broker.configuration import VERDICT_SOCKET
 from fleetpki.broker.process import Mosquitto
-from fleetpki.broker.verdicts import Judge, VerdictProcess
+from fleetpki.broker.verdicts import Judge, verdict_process
+from fleetpki.child import ChildProcess
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context, Verdict
@@ -35,12 +37,12 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
     with _only_instance(fleet.layout.run / "up.lock"):
         mosquitto.check()
         _allow_many_connections()
-        with VerdictProcess(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts:
+        with verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts:
             asyncio.run(_run(fleet, verdicts, mosquitto, announce))
 
 
 async def _run(
-    fleet: Fleet, verdicts: VerdictProcess, mosquitto: Mosquitto, announce: Callable[[], None]
+    fleet: Fleet, verdicts: ChildProcess, mosquitto: Mosquitto, announce: Callable[[], None]
 ) -> None:
     stop = _stop_signal()
     worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
@@ -60,11 +62,22 @@ async def _run(
 
 def _judge(fleet: Fleet) -> Judge:
     context = fleet.context
+    afterwards = ThreadPoolExecutor(1, "possession")  # the broker waits for a verdict, so that one only reads
 
     def judge(certificate_id: str, client_id: str) -> Verdict:
-        return lifecycle.verdict(context, certificate_id=certificate_id, client_id=client_id)
+        verdict = lifecycle.verdict(context, certificate_id=certificate_id, client_id=client_id)
+        if verdict.allow and verdict.unproven:
+            afterwards.submit(_note_possession, context, certificate_id)
+        return verdict
 
     return judge
+
+
+def _note_possession(context: Context, certificate_id: str) -> None:
+    try:
+        lifecycle.prove_possession(context, certificate_id)
+    except Exception:
+        log.exception("a connection was not noted; the device's next one will be")
 
 
 async def _announce_when_ready(worker: Worker, announce: Callable[[], None], stop: asyncio.Event) -> None:

@@ -10,19 +10,16 @@ would share its time with the services.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
-import multiprocessing
 import os
-import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
-from fleetpki.errors import FleetError
-from fleetpki.tasks import until_first_ends
+from fleetpki.child import ChildProcess
 
 log = logging.getLogger(__name__)
 
@@ -47,41 +44,20 @@ Judge = Callable[[str, str], Verdict]
 """Takes a certificate id and a client id."""
 
 
-class VerdictProcess:
-    """The process that answers the plugin; it lives as long as the context it manages, and as its parent."""
+@contextlib.contextmanager
+def verdict_process(path: Path, make_judge: Callable[[], Judge]) -> Iterator[ChildProcess]:
+    """A process that serves at ``path`` what the judge says; ``make_judge`` is called in the process.
 
-    def __init__(self, path: Path, make_judge: Callable[[], Judge]) -> None:
-        """Serve at ``path`` what the judge says; ``make_judge`` is called in the process."""
-        self._path = path
-        self._make_judge = make_judge
-        self._process: multiprocessing.process.BaseProcess | None = None
-
-    def __enter__(self) -> Self:
-        """Start. Questions may be asked from now on; they are answered when the process is ready."""
-        with bind(self._path) as listening:
-            self._process = multiprocessing.get_context("fork").Process(
-                target=_process, args=(listening, self._make_judge), name="fleetpki-verdicts", daemon=True
-            )
-            self._process.start()
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Stop, and remove the socket."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.join()
-        self._path.unlink(missing_ok=True)
-
-    async def ended(self) -> FleetError:
-        """Wait until the process ends by itself; what that means for whoever waits."""
-        assert self._process is not None  # noqa: S101 - only asked about a started process
-        await _readable(self._process.sentinel)
-        return FleetError("the process that gives verdicts ended", "see the messages above", exit_code=1)
+    Questions may be asked as soon as it is entered; they are answered when the process is ready.
+    """
+    with bind(path) as listening:
+        child = ChildProcess("verdicts", lambda: serve(listening, make_judge()))
+        with child:
+            listening.close()
+            try:
+                yield child
+            finally:
+                path.unlink(missing_ok=True)
 
 
 def bind(path: Path) -> socket.socket:
@@ -128,24 +104,3 @@ async def _answer_all(judge: Judge, reader: asyncio.StreamReader, writer: asynci
         answer = {"allow": verdict.allow, "role": str(verdict.role), "reason": verdict.reason}
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
-
-
-def _process(listening: socket.socket, make_judge: Callable[[], Judge]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, who stops us
-    asyncio.run(until_first_ends(serve(listening, make_judge()), _parent_ended()))
-
-
-async def _parent_ended() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 - this runs in a child process
-    await _readable(parent.sentinel)
-
-
-async def _readable(handle: int) -> None:
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(handle, event.set)
-    try:
-        await event.wait()
-    finally:
-        loop.remove_reader(handle)
