@@ -66,6 +66,12 @@ static void on_disconnected(void *ctx, uint32_t connection, cert_failure_t why, 
     cert_agent_disconnected(&device->agent, connection, why, detail, log_clock_ms());
 }
 
+static void on_delivered(void *ctx, uint32_t connection)
+{
+    device_t *device = ctx;
+    cert_agent_delivered(&device->agent, connection);
+}
+
 static void on_message(void *ctx, uint32_t connection, const char *topic, uint8_t *payload, size_t len)
 {
     device_t *device = ctx;
@@ -204,7 +210,8 @@ static bool start(device_t *device)
     }
     device->boot_settings = device->settings;
     const mqtt_events_t events = {
-        .ctx = device, .connected = on_connected, .disconnected = on_disconnected, .message = on_message};
+        .ctx = device, .connected = on_connected, .disconnected = on_disconnected, .delivered = on_delivered,
+        .message = on_message};
     device->mqtt = mqtt_client_new(&events);
     if (device->mqtt == NULL) {
         fprintf(stderr, "cert_agent: out of memory\n");

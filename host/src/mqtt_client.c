@@ -94,6 +94,9 @@ static void on_publish(struct mosquitto *mosq, void *ctx, int message_id)
     (void)message_id;
     mqtt_client_t *client = ctx;
     client->unacknowledged--;
+    if (client->unacknowledged == 0) {
+        client->events.delivered(client->events.ctx, client->connection);
+    }
 }
 
 static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto_message *message)

@@ -22,6 +22,8 @@ typedef struct {
     void *ctx;
     void (*connected)(void *ctx, uint32_t connection);
     void (*disconnected)(void *ctx, uint32_t connection, cert_failure_t why, const char *detail);
+    /** All that was published so far has been acknowledged. */
+    void (*delivered)(void *ctx, uint32_t connection);
     /** `payload` is wiped after the call. */
     void (*message)(void *ctx, uint32_t connection, const char *topic, uint8_t *payload, size_t len);
 } mqtt_events_t;

@@ -331,7 +331,7 @@ static void test_nothing_of_a_newer_version_is_used_or_changed(void **state)
         write_identity(test, CERT_SLOT_A, 1, "chain");
         write_identity(test, CERT_SLOT_B, 2, "chain");
         write_record(test, CERT_SLOT_B, CERT_SLOT_NONE, 2);
-        forge(fake_port_value(&test->fake, keys[i]), 4, 2);
+        forge(fake_port_value(&test->fake, keys[i]), 4, strcmp(keys[i], "commit") == 0 ? 3 : 2);
         assert_int_equal(open_store(test), CERT_ERR_NEWER_FORMAT);
         assert_int_equal(test->fake.changes, 0);
     }
@@ -349,6 +349,99 @@ static void test_a_free_slot_that_is_corrupt_is_erased(void **state)
     assert_record(test, CERT_SLOT_B, CERT_SLOT_NONE, 2);
 }
 
+static void test_what_is_left_of_a_key_goes_at_once_also_where_the_record_was_lost(void **state)
+{
+    store_test_t *test = *state;
+    for (int corrupt_slots = 1; corrupt_slots <= 2; corrupt_slots++) {
+        fake_port_init(&test->fake);
+        write_identity(test, CERT_SLOT_A, 1, "chain");
+        write_identity(test, CERT_SLOT_B, 2, "chain");
+        fake_port_value(&test->fake, "slot_b")->data[30] ^= 1;
+        if (corrupt_slots == 2) {
+            fake_port_value(&test->fake, "slot_a")->data[30] ^= 1;
+        }
+        assert_int_equal(open_store(test), CERT_OK);
+        assert_null(fake_port_value(&test->fake, "slot_b"));
+        assert_int_equal(fake_port_value(&test->fake, "slot_a") != NULL, corrupt_slots == 1);
+        assert_record(test, corrupt_slots == 1 ? CERT_SLOT_A : CERT_SLOT_NONE, CERT_SLOT_NONE, corrupt_slots == 1);
+    }
+}
+
+/* ---------------------------------------------------------------- a trial that was rolled back, and format versions */
+
+/** Slot A in use; the identity in slot B was rolled back. */
+static void write_rolled_back(store_test_t *test)
+{
+    write_identity(test, CERT_SLOT_A, 1, "chain");
+    write_identity(test, CERT_SLOT_B, 2, "chain");
+    cert_commit_record_t record = {
+        .current = CERT_SLOT_A, .generation = 1, .rolled_back_code = CERT_ERR_NOT_ALLOWED};
+    strcpy(record.rolled_back_id, test->identity.request_id);
+    assert_int_equal(store_write_record(&test->port, &record), CERT_OK);
+}
+
+static void test_what_was_rolled_back_is_remembered_and_its_slot_erased(void **state)
+{
+    store_test_t *test = *state;
+    write_rolled_back(test);
+    assert_int_equal(open_store(test), CERT_OK);
+    assert_record(test, CERT_SLOT_A, CERT_SLOT_NONE, 1);
+    assert_string_equal(test->record.rolled_back_id, "rotation-1");
+    assert_int_equal(test->record.rolled_back_code, CERT_ERR_NOT_ALLOWED);
+    assert_null(fake_port_value(&test->fake, "slot_b"));
+}
+
+static void test_a_request_under_the_id_of_what_was_rolled_back_is_kept(void **state)
+{
+    store_test_t *test = *state;
+    write_rolled_back(test);
+    write_identity(test, CERT_SLOT_B, 2, "");
+    assert_int_equal(open_store(test), CERT_OK);
+    assert_non_null(fake_port_value(&test->fake, "slot_b"));
+}
+
+static void test_the_longest_id_fits_the_record(void **state)
+{
+    store_test_t *test = *state;
+    cert_commit_record_t record = {.rolled_back_code = CERT_ERR_INTERNAL};
+    memset(record.rolled_back_id, 'r', CERT_REQUEST_ID_MAX);
+    assert_int_equal(store_write_record(&test->port, &record), CERT_OK);
+    assert_int_equal(open_store(test), CERT_OK);
+    assert_string_equal(test->record.rolled_back_id, record.rolled_back_id);
+}
+
+static void test_an_id_that_is_not_as_long_as_the_record_says_makes_it_corrupt(void **state)
+{
+    store_test_t *test = *state;
+    for (int wrong = -1; wrong <= 1; wrong += 2) {
+        fake_port_init(&test->fake);
+        write_rolled_back(test);
+        fake_value_t *value = fake_port_value(&test->fake, "commit");
+        forge(value, 15, (uint8_t)(value->data[15] + wrong));
+        assert_int_equal(open_store(test), CERT_OK);
+        assert_string_equal(test->record.rolled_back_id, "");
+    }
+}
+
+static void test_the_record_says_version_2_only_while_version_1_could_not_say_it(void **state)
+{
+    store_test_t *test = *state;
+    write_rolled_back(test);
+    assert_int_equal(fake_port_value(&test->fake, "commit")->data[4], 2);
+    write_record(test, CERT_SLOT_A, CERT_SLOT_NONE, 1);
+    assert_int_equal(fake_port_value(&test->fake, "commit")->data[4], 1);
+    assert_int_equal(fake_port_value(&test->fake, "commit")->len, 20);
+}
+
+/** Codes are stored: these numbers stay. */
+static void test_the_numbers_of_the_codes_stay(void **state)
+{
+    (void)state;
+    assert_int_equal(CERT_ERR_NOT_ALLOWED, 10);
+    assert_int_equal(CERT_ERR_STORAGE, 16);
+    assert_int_equal(CERT_ERR_INTERNAL, 19);
+}
+
 static void test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair(void **state)
 {
     store_test_t *test = *state;
@@ -357,35 +450,39 @@ static void test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair
     assert_int_equal(open_store(test), CERT_ERR_STORAGE);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_an_identity_is_read_as_it_was_written, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_largest_identity_fits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_an_empty_slot_is_not_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_key_stays_in_the_scratch_buffer, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_flipped_bit_anywhere_is_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_torn_slot_or_one_with_bytes_after_it_is_corrupt, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_slot_torn_on_erased_flash_is_not_taken_for_a_newer_version, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_a_free_slot_that_is_corrupt_is_erased, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lengths_that_do_not_add_up_are_corrupt_even_with_a_good_crc, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_a_slot_of_a_newer_version_is_told_apart_from_a_corrupt_one, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_errors_of_the_medium_are_passed_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_new_device_has_no_identity_and_writes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_consistent_store_is_left_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_request_that_waits_for_its_answer_is_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_staging_cut_before_the_record_is_completed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_promotion_cut_before_the_tidying_is_completed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_lost_record_is_rebuilt_from_the_slots, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_corrupt_record_is_rebuilt_wherever_the_bit_flipped, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_record_that_makes_no_sense_is_rebuilt_even_with_a_good_crc, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_of_a_newer_version_is_used_or_changed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair, setup,
-                                        teardown),
+        TEST(test_an_identity_is_read_as_it_was_written),
+        TEST(test_the_largest_identity_fits),
+        TEST(test_an_empty_slot_is_not_found),
+        TEST(test_no_key_stays_in_the_scratch_buffer),
+        TEST(test_a_flipped_bit_anywhere_is_found),
+        TEST(test_a_torn_slot_or_one_with_bytes_after_it_is_corrupt),
+        TEST(test_a_slot_torn_on_erased_flash_is_not_taken_for_a_newer_version),
+        TEST(test_a_free_slot_that_is_corrupt_is_erased),
+        TEST(test_lengths_that_do_not_add_up_are_corrupt_even_with_a_good_crc),
+        TEST(test_a_slot_of_a_newer_version_is_told_apart_from_a_corrupt_one),
+        TEST(test_errors_of_the_medium_are_passed_on),
+        TEST(test_a_new_device_has_no_identity_and_writes_nothing),
+        TEST(test_a_consistent_store_is_left_alone),
+        TEST(test_a_request_that_waits_for_its_answer_is_kept),
+        TEST(test_a_staging_cut_before_the_record_is_completed),
+        TEST(test_a_promotion_cut_before_the_tidying_is_completed),
+        TEST(test_a_lost_record_is_rebuilt_from_the_slots),
+        TEST(test_a_corrupt_record_is_rebuilt_wherever_the_bit_flipped),
+        TEST(test_a_record_that_makes_no_sense_is_rebuilt_even_with_a_good_crc),
+        TEST(test_nothing_of_a_newer_version_is_used_or_changed),
+        TEST(test_what_is_left_of_a_key_goes_at_once_also_where_the_record_was_lost),
+        TEST(test_what_was_rolled_back_is_remembered_and_its_slot_erased),
+        TEST(test_a_request_under_the_id_of_what_was_rolled_back_is_kept),
+        TEST(test_the_longest_id_fits_the_record),
+        TEST(test_an_id_that_is_not_as_long_as_the_record_says_makes_it_corrupt),
+        TEST(test_the_record_says_version_2_only_while_version_1_could_not_say_it),
+        TEST(test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair),
+        cmocka_unit_test(test_the_numbers_of_the_codes_stay),
     };
     return RUN_TESTS(tests);
 }

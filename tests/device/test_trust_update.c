@@ -10,13 +10,6 @@
 
 #define TOPIC_TRUST "devices/" TEST_DEVICE "/certs/trust"
 
-static int setup_online(void **state)
-{
-    test_device_setup(state);
-    device_enroll(*state);
-    return 0;
-}
-
 /** The message that replaces the anchors by those in `pems`, signed by `signer`. */
 static char *trust_order(const test_authority_t *signer, uint32_t version, char *const *pems, size_t count)
 {
@@ -275,7 +268,7 @@ static void test_power_lost_at_any_change_leaves_one_set_or_the_other(void **sta
     (void)state;
     for (int power_left = 0; power_left < 5; power_left++) {
         void *own_state;
-        setup_online(&own_state);
+        test_device_setup_online(&own_state);
         test_device_t *device = own_state;
         device->fake.power_left = power_left;
         device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
@@ -294,8 +287,6 @@ static void test_power_lost_at_any_change_leaves_one_set_or_the_other(void **sta
         test_device_teardown(&own_state);
     }
 }
-
-#define ONLINE(test) cmocka_unit_test_setup_teardown(test, setup_online, test_device_teardown)
 
 int main(void)
 {

@@ -115,9 +115,18 @@ static cert_status_t kv_read(void *ctx, const char *key, uint8_t *buf, size_t ca
 /** The generation a commit record names (docs/identity-store.md, "Commit record"); 0 if there is no whole record. */
 static uint32_t generation_of(const medium_value_t *record)
 {
-    bool is_whole = record->present && record->len == 20 &&
-                    bytes_get_u32(record->data + 16) == bytes_crc32(record->data, 16);
+    bool is_whole = record->present && record->len >= 20 &&
+                    bytes_get_u32(record->data + record->len - 4) == bytes_crc32(record->data, record->len - 4);
     return is_whole ? bytes_get_u32(record->data + 8) : 0;
+}
+
+/** Remember whose rotation is on trial: the record names a slot for it. */
+static void note_trial(world_t *world)
+{
+    const medium_value_t *record = &world->medium.values[MEDIUM_COMMIT];
+    if (generation_of(record) > 0 && record->data[7] != CERT_SLOT_NONE && world->cloud.rotation_count > 0) {
+        world->tried |= UINT64_C(1) << (world->cloud.rotation_count - 1);
+    }
 }
 
 static void check_change(life_t *life, const medium_change_t *change)
@@ -149,6 +158,7 @@ static cert_status_t carry_out(life_t *life, const char *key, const medium_chang
     }
     say(life, "store", change->value.present ? "write" : "erase", key);
     medium_apply(&life->world->medium, change, LEFT_COMPLETE, 0);
+    note_trial(life->world);
     return CERT_OK;
 }
 
@@ -226,6 +236,7 @@ static void connect_device(void *ctx, const cert_connect_t *request)
         return;
     }
     end_session(life);
+    life->has_lost = false;
     life->wants_connection = true;
     life->connection = request->connection;
     life->trusts_server = strstr(request->anchors_pem, authority_root_pem(life->world->server_root)) != NULL;
@@ -266,6 +277,7 @@ static cert_status_t publish(void *ctx, const char *topic, const char *payload, 
     }
     assert_true(len < WIRE_UP_MAX);
     int copies = happens(life, life->faults.lost) ? 0 : happens(life, life->faults.repeated) ? 2 : 1;
+    life->has_lost = life->has_lost || copies == 0 || world->up_count == WIRE_MAX;
     for (; copies > 0 && world->up_count < WIRE_MAX; copies--) {
         wire_up_t *message = &world->up[world->up_count++];
         snprintf(message->leaf, sizeof(message->leaf), "%s", leaf_of(topic));
@@ -335,6 +347,9 @@ static void deliver_up(life_t *life)
     cJSON_Delete(tree);
     if (world->cloud.fault[0] != '\0') {
         life_fail(life, "%s", world->cloud.fault);
+    }
+    if (world->up_count == 0 && !life->has_lost) {
+        cert_agent_delivered(&life->agent, life->connection);
     }
 }
 
@@ -441,6 +456,7 @@ static void boot(life_t *life)
     end_session(life);
     life->now_ms = 0;
     life->event_ms = 0;
+    note_trial(life->world);
     assert_int_equal(cert_agent_init(&life->agent, &life->config, &life->port), CERT_OK);
     cert_status_t status = cert_agent_boot(&life->agent, 0);
     if (status != CERT_OK && life->is_powered) {

@@ -46,6 +46,7 @@ typedef struct {
     int step;                  /* how far the story is told; each story has its own numbers */
     bool was_untrusted;        /* the device has refused a server */
     bool is_being_reset;       /* a factory reset has begun: generations begin anew */
+    uint64_t tried;            /* a bit for each of the cloud's rotations whose certificate was on trial */
 } world_t;
 
 typedef struct life life_t;
@@ -55,6 +56,7 @@ typedef struct {
     const char *name;
     bool begins_enrolled;
     bool takes_up_again;       /* one cut costs time, not the rotation: no second one has to be ordered */
+    bool tells_the_end;        /* no cuts keep the cloud from hearing how a trial has ended */
     /** Set the stage, before the device is switched on. NULL: nothing to do */
     void (*prepare)(world_t *world);
     /** Operators and users act, whenever the device waits. @return whether anything was done */
@@ -90,6 +92,7 @@ struct life {
     uint32_t connection;
     int session;               /* certificate of the connection, CLOUD_NONE while there is none */
     bool trusts_server;
+    bool has_lost;             /* a message of this connection: the server cannot acknowledge all of them */
     wire_down_t down[WIRE_MAX];
     int down_count;
     wire_faults_t faults;

@@ -125,6 +125,29 @@ static bool refuse_then_rotate(life_t *life)
     return conduct_until_committed(life, ROTATE_BY_PUSH);
 }
 
+static bool is_on_trial(const life_t *life)
+{
+    return life->agent.record.trial != CERT_SLOT_NONE;
+}
+
+/** An older firmware was refused its candidate once; its store is in version 1 of the format. */
+static void begin_trial_in_version_1(world_t *world)
+{
+    static const story_t until_refused = {
+        .name = "until-refused", .begins_enrolled = true, .act = rotate_by_push, .is_done = is_on_trial};
+    static const uint8_t record[] = {
+        'C', 'M', 'C', 'R', 1, 0, CERT_SLOT_A, CERT_SLOT_B, 1, 0, 0, 0, 1, 0, 0, 0, 0x10, 0x38, 0x71, 0xA7};
+    static life_t life;
+    refuse_candidates(world);
+    life_prepare(&life, world, &until_refused);
+    life_end_t end = life_live(&life);
+    assert_int_equal(end, LIFE_DONE);
+    medium_value_t *value = &world->medium.values[MEDIUM_COMMIT];
+    memcpy(value->data, record, sizeof(record));
+    value->len = sizeof(record);
+    world_lose_power(world, false, true);
+}
+
 static void lose_commits(world_t *world)
 {
     world->cloud.commits_to_lose = 2;
@@ -246,7 +269,6 @@ static bool reset_device(life_t *life)
 
 /* ---------------------------------------------------------------- the table */
 
-/* An update of the store's format becomes a story of its own as soon as there is a second format version. */
 const story_t stories[] = {
     {.name = "first-enrolment", .is_done = life_is_settled},
     {.name = "rotation-by-csr", .begins_enrolled = true, .takes_up_again = true,
@@ -254,7 +276,9 @@ const story_t stories[] = {
     {.name = "rotation-on-same-key", .begins_enrolled = true, .takes_up_again = true,
      .act = rotate_on_same_key, .is_done = is_rotated},
     {.name = "rotation-pushed", .begins_enrolled = true, .act = rotate_by_push, .is_done = is_rotated},
-    {.name = "trial-refused", .begins_enrolled = true, .prepare = refuse_candidates,
+    {.name = "trial-refused", .begins_enrolled = true, .tells_the_end = true, .prepare = refuse_candidates,
+     .act = refuse_then_rotate, .is_done = is_rotated},
+    {.name = "store-upgrade", .begins_enrolled = true, .tells_the_end = true, .prepare = begin_trial_in_version_1,
      .act = refuse_then_rotate, .is_done = is_rotated},
     {.name = "commit-lost", .begins_enrolled = true, .takes_up_again = true, .prepare = lose_commits,
      .act = rotate_by_csr, .is_done = is_rotated},

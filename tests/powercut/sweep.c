@@ -96,6 +96,23 @@ static bool had_to_begin_again(const sweep_t *sweep)
     return sweep->story->takes_up_again && sweep->world.cloud.rotation_count > 1;
 }
 
+/** Has the cloud given up a rotation whose certificate the device had on trial, instead of being told? */
+static bool was_left_in_the_dark(const sweep_t *sweep)
+{
+    const world_t *world = &sweep->world;
+    for (int i = 0; i < world->cloud.rotation_count; i++) {
+        if ((world->tried >> i & 1) != 0 && world->cloud.rotations[i].state == ROTATION_ABANDONED) {
+            return sweep->story->tells_the_end;
+        }
+    }
+    return false;
+}
+
+static bool is_conforming(const sweep_t *sweep)
+{
+    return sweep->path[0].left <= LEFT_COMPLETE;
+}
+
 /** The world after the cuts so far and one more. @return whether the device comes through */
 static bool survives(sweep_t *sweep, const moment_t *moment, const cut_t *cut, recording_t *recording)
 {
@@ -103,8 +120,12 @@ static bool survives(sweep_t *sweep, const moment_t *moment, const cut_t *cut, r
     sweep->world = moment->before;
     cut_carry_out(cut, &sweep->world, &moment->change);
     bool survived = comes_through(sweep, recording);
-    if (survived && sweep->path_len == 1 && cut->left <= LEFT_COMPLETE && had_to_begin_again(sweep)) {
+    if (survived && sweep->path_len == 1 && is_conforming(sweep) && had_to_begin_again(sweep)) {
         life_fail(&sweep->life, "the rotation had to be ordered again");
+        survived = false;
+    }
+    if (survived && is_conforming(sweep) && was_left_in_the_dark(sweep)) {
+        life_fail(&sweep->life, "the cloud has not been told that the trial failed");
         survived = false;
     }
     if (!survived) {

@@ -97,7 +97,7 @@ void agent_subscribe(const cert_agent_t *agent, const char *tree, const char *le
     agent->port->subscribe(agent->port->ctx, topic);
 }
 
-void agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf)
+bool agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf)
 {
     char topic[CERT_TOPIC_MAX];
     topic_of(agent, tree, leaf, topic);
@@ -105,6 +105,7 @@ void agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf
     if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_WARN, "publish: failed topic=%s code=%s", topic, cert_status_code(status));
     }
+    return status == CERT_OK;
 }
 
 void agent_random_hex(const cert_agent_t *agent, char *out, size_t bytes)
@@ -425,6 +426,14 @@ void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_fail
         trust_update_failed(agent);
     }
     count_failure(agent, why);
+}
+
+void cert_agent_delivered(cert_agent_t *agent, uint32_t connection)
+{
+    if (agent->phase == CERT_PHASE_ONLINE && connection == agent->connection &&
+        connection == agent->report_connection && agent->record.rolled_back_id[0] != '\0') {
+        staging_forget_rolled_back(agent);
+    }
 }
 
 static const char *after_prefix(const char *topic, const char *prefix)

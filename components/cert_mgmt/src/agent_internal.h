@@ -30,8 +30,9 @@ void agent_subscribe(const cert_agent_t *agent, const char *tree, const char *le
 /**
  * @brief Publish the message in agent->out to `<tree>/<device id>/<leaf>`; a failure is logged, what matters is
  * repeated.
+ * @return whether it is on its way
  */
-void agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf);
+bool agent_publish(const cert_agent_t *agent, const char *tree, const char *leaf);
 
 /** @brief End the connection and open the next one after `delay_ms`. */
 void agent_reconnect(cert_agent_t *agent, uint64_t now_ms, uint32_t delay_ms);

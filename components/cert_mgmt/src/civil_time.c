@@ -9,43 +9,43 @@
 
 #define SECONDS_PER_DAY 86400
 
+/* The calendar repeats every 400 years. */
+#define DAYS_PER_ERA 146097
+
+/* Days from 1 March of the year -400 to 1970-01-01: counted from there, every date this is about is positive. */
+#define DAYS_BEFORE_1970 (719468 + DAYS_PER_ERA)
+
 /*
- * Days since 1970-01-01. Counting years from March puts the leap day last, so a month's first day is a linear formula.
+ * Counting years from March puts the leap day last, so a month's first day is a linear formula.
  */
-static int64_t days_from_civil(int year, int month, int day)
+static uint32_t days_from_civil(uint32_t year, uint32_t month, uint32_t day)
 {
-    int64_t y = month > 2 ? year : year - 1;
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 719468;
+    uint32_t y = year + 400 - (month <= 2);
+    uint32_t year_of_era = y % 400;
+    uint32_t day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    return y / 400 * DAYS_PER_ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 }
 
 int64_t civil_time_seconds(int year, int month, int day, int hour, int minute, int second)
 {
-    return days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    int32_t days = (int32_t)days_from_civil((uint32_t)year, (uint32_t)month, (uint32_t)day) - DAYS_BEFORE_1970;
+    return (int64_t)days * SECONDS_PER_DAY + (hour * 60 + minute) * 60 + second;
 }
 
 void civil_time_format(int64_t seconds, char *out)
 {
-    int64_t days = seconds / SECONDS_PER_DAY;
-    int64_t rest = seconds % SECONDS_PER_DAY;
-    if (rest < 0) {
-        days--;
-        rest += SECONDS_PER_DAY;
-    }
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t day_of_era = z - era * 146097;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted_month = (5 * day_of_year + 2) / 153;
-    int day = (int)(day_of_year - (153 * shifted_month + 2) / 5 + 1);
-    int month = (int)(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
-    int year = (int)(year_of_era + era * 400 + (month <= 2 ? 1 : 0));
-    snprintf(out, CIVIL_TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", year, month, day, (int)(rest / 3600),
-             (int)(rest / 60 % 60), (int)(rest % 60));
+    uint64_t shifted = (uint64_t)(seconds + (int64_t)DAYS_BEFORE_1970 * SECONDS_PER_DAY);
+    uint32_t days = (uint32_t)(shifted / SECONDS_PER_DAY);
+    unsigned rest = (unsigned)(shifted % SECONDS_PER_DAY);
+    uint32_t day_of_era = days % DAYS_PER_ERA;
+    uint32_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint32_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint32_t shifted_month = (5 * day_of_year + 2) / 153;
+    unsigned day = (unsigned)(day_of_year - (153 * shifted_month + 2) / 5 + 1);
+    unsigned month = (unsigned)((shifted_month + 2) % 12 + 1);
+    unsigned year = (unsigned)(days / DAYS_PER_ERA * 400 + year_of_era - 400 + (month <= 2));
+    snprintf(out, CIVIL_TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02uZ", year, month, day, rest / 3600, rest / 60 % 60,
+             rest % 60);
 }
 
 /* Exactly `digits` decimal digits at *text, then move past them. */

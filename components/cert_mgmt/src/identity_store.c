@@ -12,11 +12,16 @@
 #include "stored_value.h"
 
 #define RECORD_KEY "commit"
-#define RECORD_MAGIC "CMCR"
-#define RECORD_LEN 16
+#define RECORD_HEADER_LEN 16
+#define RECORD_MAX (RECORD_HEADER_LEN + CERT_REQUEST_ID_MAX)
 
-#define SLOT_MAGIC "CMID"
+/* Version 1 cannot name a rolled-back trial. It is written while there is none, so that older firmware can go on. */
+static const stored_kind_t s_record_v1 = { .magic = "CMCR", .version = 1, .min_len = RECORD_HEADER_LEN };
+static const stored_kind_t s_record = { .magic = "CMCR", .version = 2, .min_len = RECORD_HEADER_LEN };
+
 #define SLOT_HEADER_LEN 20
+
+static const stored_kind_t s_slot = { .magic = "CMID", .version = 1, .min_len = SLOT_HEADER_LEN };
 
 _Static_assert(SLOT_HEADER_LEN + CERT_REQUEST_ID_MAX + CERT_KEY_MAX + CERT_CHAIN_PEM_MAX + STORED_CRC_LEN <=
                    CERT_SLOT_BLOB_MAX,
@@ -97,8 +102,7 @@ cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t
 {
     size_t len = 0;
     store_wipe_identity(identity);
-    cert_status_t status =
-        stored_value_read(port, slot_key(slot), SLOT_MAGIC, blob, CERT_SLOT_BLOB_MAX, SLOT_HEADER_LEN, &len);
+    cert_status_t status = stored_value_read(port, slot_key(slot), &s_slot, blob, CERT_SLOT_BLOB_MAX, &len);
     if (status == CERT_OK) {
         status = decode_slot(blob, len, identity);
     }
@@ -110,7 +114,7 @@ cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_
                                const cert_identity_t *identity)
 {
     size_t len = encode_slot(identity, blob);
-    cert_status_t status = stored_value_write(port, slot_key(slot), SLOT_MAGIC, blob, len);
+    cert_status_t status = stored_value_write(port, slot_key(slot), &s_slot, blob, len);
     mbedtls_platform_zeroize(blob, CERT_SLOT_BLOB_MAX);
     return status;
 }
@@ -122,25 +126,29 @@ cert_status_t store_erase_slot(const cert_port_t *port, cert_slot_t slot)
 
 cert_status_t store_write_record(const cert_port_t *port, const cert_commit_record_t *record)
 {
-    uint8_t blob[RECORD_LEN + STORED_CRC_LEN] = { 0 };
+    uint8_t blob[RECORD_MAX + STORED_CRC_LEN] = { 0 };
+    size_t id_len = strlen(record->rolled_back_id);
     blob[6] = (uint8_t)record->current;
     blob[7] = (uint8_t)record->trial;
     bytes_put_u32(blob + 8, record->generation);
     blob[12] = record->trial_refusals;
     blob[13] = record->trial_boots;
-    return stored_value_write(port, RECORD_KEY, RECORD_MAGIC, blob, RECORD_LEN);
+    blob[14] = (uint8_t)record->rolled_back_code;
+    blob[15] = (uint8_t)id_len;
+    memcpy(blob + RECORD_HEADER_LEN, record->rolled_back_id, id_len);
+    return stored_value_write(port, RECORD_KEY, id_len > 0 ? &s_record : &s_record_v1, blob, RECORD_HEADER_LEN + id_len);
 }
 
 static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *record)
 {
-    uint8_t blob[RECORD_LEN + STORED_CRC_LEN];
+    uint8_t blob[RECORD_MAX + STORED_CRC_LEN];
     size_t len = 0;
-    cert_status_t status = stored_value_read(port, RECORD_KEY, RECORD_MAGIC, blob, sizeof(blob), RECORD_LEN, &len);
+    cert_status_t status = stored_value_read(port, RECORD_KEY, &s_record, blob, sizeof(blob), &len);
     if (status != CERT_OK) {
         return status;
     }
     bool distinct = blob[6] == CERT_SLOT_NONE || blob[6] != blob[7];
-    if (blob[6] > CERT_SLOT_B || blob[7] > CERT_SLOT_B || !distinct) {
+    if (blob[6] > CERT_SLOT_B || blob[7] > CERT_SLOT_B || !distinct || blob[15] != len - RECORD_HEADER_LEN) {
         return CERT_ERR_CORRUPT;
     }
     record->current = (cert_slot_t)blob[6];
@@ -148,22 +156,27 @@ static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *
     record->generation = bytes_get_u32(blob + 8);
     record->trial_refusals = blob[12];
     record->trial_boots = blob[13];
+    record->rolled_back_code = (cert_status_t)blob[14];
+    memcpy(record->rolled_back_id, blob + RECORD_HEADER_LEN, blob[15]);
     return CERT_OK;
 }
 
 /** @brief What lies in a slot, without its secrets. */
 typedef struct {
     bool is_corrupt;
+    bool is_rolled_back;
     uint32_t generation; /* of an identity that has its certificate; else 0 */
 } slot_content_t;
 
 /* Look into a slot. An error only when the store cannot be read, or must not be touched. */
-static cert_status_t look_into(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *scratch,
-                               slot_content_t *content)
+static cert_status_t look_into(const cert_port_t *port, cert_slot_t slot, const cert_commit_record_t *record,
+                               uint8_t *blob, cert_identity_t *scratch, slot_content_t *content)
 {
     cert_status_t status = store_read_slot(port, slot, blob, scratch);
     content->is_corrupt = status == CERT_ERR_CORRUPT;
-    content->generation = status == CERT_OK && scratch->chain_len > 0 ? scratch->generation : 0;
+    content->generation = scratch->chain_len > 0 ? scratch->generation : 0;
+    content->is_rolled_back =
+        record->rolled_back_id[0] != '\0' && strcmp(scratch->request_id, record->rolled_back_id) == 0;
     store_wipe_identity(scratch);
     return stored_value_is_lost(status) ? CERT_OK : status;
 }
@@ -187,7 +200,7 @@ static void rebuild_record(uint32_t generation_a, uint32_t generation_b, cert_co
     }
 }
 
-/* Finish with the slot that is not in use what a loss of power interrupted. */
+/* Finish with a slot that is not in use what a loss of power interrupted. */
 static cert_status_t tidy(const cert_port_t *port, cert_slot_t left, const slot_content_t *content,
                           cert_commit_record_t *record, const char **note)
 {
@@ -198,8 +211,8 @@ static cert_status_t tidy(const cert_port_t *port, cert_slot_t left, const slot_
     if (content->generation == 0) {
         return CERT_OK;
     }
-    if (content->generation <= record->generation || record->trial != CERT_SLOT_NONE) {
-        *note = "an identity that had been replaced already has been erased";
+    if (content->generation <= record->generation || record->trial != CERT_SLOT_NONE || content->is_rolled_back) {
+        *note = "an identity that had been given up already has been erased";
         return store_erase_slot(port, left);
     }
     *note = "a staging that had been interrupted has been completed";
@@ -220,19 +233,23 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
         return found;
     }
     for (cert_slot_t slot = CERT_SLOT_A; slot <= CERT_SLOT_B; slot++) {
-        cert_status_t status = look_into(port, slot, blob, scratch, &slots[slot]);
+        cert_status_t status = look_into(port, slot, record, blob, scratch, &slots[slot]);
         if (status != CERT_OK) {
             return status;
         }
     }
+    cert_status_t status = CERT_OK;
     if (found != CERT_OK) {
         rebuild_record(slots[CERT_SLOT_A].generation, slots[CERT_SLOT_B].generation, record);
-        if (found == CERT_ERR_NOT_FOUND && record->current == CERT_SLOT_NONE) {
-            return CERT_OK;
-        }
-        *note = "the commit record was lost or corrupt and has been rebuilt from the slots";
-        return store_write_record(port, record);
     }
-    cert_slot_t left = store_free_slot(record);
-    return left == CERT_SLOT_NONE ? CERT_OK : tidy(port, left, &slots[left], record, note);
+    if (found == CERT_ERR_CORRUPT || (found == CERT_ERR_NOT_FOUND && record->current != CERT_SLOT_NONE)) {
+        *note = "the commit record was lost or corrupt and has been rebuilt from the slots";
+        status = store_write_record(port, record);
+    }
+    for (cert_slot_t slot = CERT_SLOT_A; status == CERT_OK && slot <= CERT_SLOT_B; slot++) {
+        if (!in_use(record, slot)) {
+            status = tidy(port, slot, &slots[slot], record, note);
+        }
+    }
+    return status;
 }

@@ -19,38 +19,39 @@
 #define RENEWAL_ID_BYTES 8
 #define RENEWAL_RETRY_MS (60u * 60 * 1000)
 
-static void publish_status(cert_agent_t *agent, const message_status_t *status)
+/* @return whether it is on its way */
+static bool publish_status(cert_agent_t *agent, const message_status_t *status)
 {
     if (message_write_status(agent->out, sizeof(agent->out), status, agent->trust.version) == CERT_OK) {
-        agent_publish(agent, "devices", "certs/status");
-    } else {
-        agent_log(agent, CERT_LOG_ERROR, "rotation: status %s could not be written", status->state);
+        return agent_publish(agent, "devices", "certs/status");
     }
+    agent_log(agent, CERT_LOG_ERROR, "rotation: status %s could not be written", status->state);
+    return false;
 }
 
-/* A state of the identity in use. */
-static void report(cert_agent_t *agent, const char *rotation_id, const char *state)
+/* A state of the identity in use. @return whether the report is on its way */
+static bool report_failure(cert_agent_t *agent, const char *rotation_id, const char *state, cert_status_t code,
+                           const char *why)
 {
-    publish_status(agent, &(message_status_t) {
+    return publish_status(agent, &(message_status_t) {
         .rotation_id = rotation_id,
         .state = state,
-        .certificate_id = agent->summary.id,
-        .generation = agent->identity.generation,
-        .not_after = agent->summary.not_after,
-    });
-}
-
-void rotation_report_rejected(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
-{
-    publish_status(agent, &(message_status_t) {
-        .rotation_id = rotation_id,
-        .state = "rejected",
         .certificate_id = agent->summary.id,
         .generation = agent->identity.generation,
         .not_after = agent->summary.not_after,
         .code = code,
         .message = why,
     });
+}
+
+static void report(cert_agent_t *agent, const char *rotation_id, const char *state)
+{
+    report_failure(agent, rotation_id, state, CERT_OK, NULL);
+}
+
+void rotation_report_rejected(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
+{
+    report_failure(agent, rotation_id, "rejected", code, why);
 }
 
 static void reject(cert_agent_t *agent, const char *rotation_id, cert_status_t code, const char *why)
@@ -77,18 +78,15 @@ void rotation_report_connected(cert_agent_t *agent)
     report(agent, on_trial(agent) ? agent->identity.request_id : NULL, "connected");
 }
 
+/* Said over every connection until the cloud has got it (cert_agent_delivered()). */
 static void report_rolled_back(cert_agent_t *agent)
 {
-    publish_status(agent, &(message_status_t) {
-        .rotation_id = agent->rolled_back_id,
-        .state = "rolled_back",
-        .certificate_id = agent->summary.id,
-        .generation = agent->identity.generation,
-        .not_after = agent->summary.not_after,
-        .code = agent->rolled_back_code,
-        .message = "the new certificate did not prove itself",
-    });
-    agent->rolled_back_id[0] = '\0';
+    const cert_commit_record_t *record = &agent->record;
+    if (record->rolled_back_code != CERT_OK &&
+        report_failure(agent, record->rolled_back_id, "rolled_back", record->rolled_back_code,
+                       "the new certificate did not prove itself")) {
+        agent->report_connection = agent->connection;
+    }
 }
 
 void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
@@ -98,9 +96,7 @@ void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
     for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
         agent_subscribe(agent, "devices", leaves[i]);
     }
-    if (agent->rolled_back_id[0] != '\0') {
-        report_rolled_back(agent);
-    }
+    report_rolled_back(agent);
     rotation_report_connected(agent);
     if (on_trial(agent)) {
         agent_expect_answer(agent, now_ms);

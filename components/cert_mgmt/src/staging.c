@@ -74,13 +74,18 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
     return status;
 }
 
+static void erase_slot(const cert_agent_t *agent, cert_slot_t slot)
+{
+    if (slot != CERT_SLOT_NONE && store_erase_slot(agent->port, slot) != CERT_OK) {
+        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased, the next start tries again",
+                  store_slot_name(slot));
+    }
+}
+
 void staging_drop_pending(cert_agent_t *agent)
 {
-    cert_slot_t slot = store_free_slot(&agent->record);
     store_wipe_identity(&agent->candidate);
-    if (slot != CERT_SLOT_NONE && store_erase_slot(agent->port, slot) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased", store_slot_name(slot));
-    }
+    erase_slot(agent, store_free_slot(&agent->record));
 }
 
 cert_status_t staging_write_csr(cert_agent_t *agent)
@@ -139,8 +144,6 @@ cert_status_t staging_stage(cert_agent_t *agent)
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
     cert_commit_record_t record = agent->record;
     record.trial = slot;
-    record.trial_refusals = 0;
-    record.trial_boots = 0;
     status = store_write_record(agent->port, &record);
     if (status != CERT_OK) {
         staging_drop_pending(agent);
@@ -152,13 +155,23 @@ cert_status_t staging_stage(cert_agent_t *agent)
     return CERT_OK;
 }
 
+static void end_trial(cert_commit_record_t *record)
+{
+    record->trial = CERT_SLOT_NONE;
+    record->trial_refusals = 0;
+    record->trial_boots = 0;
+}
+
 cert_status_t staging_promote(cert_agent_t *agent)
 {
     cert_slot_t old = agent->record.current;
-    cert_commit_record_t record = {
-        .current = agent->record.trial,
-        .generation = agent->identity.generation,
-    };
+    cert_commit_record_t record = agent->record;
+    record.current = record.trial;
+    record.generation = agent->identity.generation;
+    end_trial(&record);
+    if (record.rolled_back_code == CERT_OK) {
+        record.rolled_back_id[0] = '\0'; /* an enrolment, made up for by this one */
+    }
     cert_status_t status = store_write_record(agent->port, &record);
     if (status != CERT_OK) {
         return status;
@@ -168,38 +181,42 @@ cert_status_t staging_promote(cert_agent_t *agent)
     agent->refusals = 0;
     agent->bootstrap_next = false;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
-    if (old != CERT_SLOT_NONE && store_erase_slot(agent->port, old) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased, next start tries again",
-                  store_slot_name(old));
-    }
+    erase_slot(agent, old);
     return CERT_OK;
 }
 
 /*
- * The slot goes first: a loss of power in between leaves a record whose trial cannot be read, which is rolled back
- * again. The other way round the next start would take the slot for a staging to complete.
+ * The record names what was rolled back: were the power lost before the slot is erased, the next start would else take
+ * it for a staging to complete.
  */
 void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
 {
-    cert_slot_t slot = agent->record.trial;
-    agent->rolled_back_id[0] = '\0';
-    if (store_read_slot(agent->port, slot, agent->blob, &agent->candidate) == CERT_OK &&
-            agent->candidate.origin == CERT_ORIGIN_ROTATION) {
-        memcpy(agent->rolled_back_id, agent->candidate.request_id, sizeof(agent->rolled_back_id));
-        agent->rolled_back_code = code;
+    cert_commit_record_t *record = &agent->record;
+    cert_slot_t slot = record->trial;
+    const char *id = "";
+    if (store_read_slot(agent->port, slot, agent->blob, &agent->candidate) == CERT_OK) {
+        id = record->rolled_back_id;
+        memcpy(record->rolled_back_id, agent->candidate.request_id, sizeof(record->rolled_back_id));
+        record->rolled_back_code = agent->candidate.origin == CERT_ORIGIN_ROTATION ? code : CERT_OK;
     }
     store_wipe_identity(&agent->candidate);
-    agent_log(agent, CERT_LOG_WARN, "rotation: rolled_back id=%s code=%s message=\"%s\"", agent->rolled_back_id,
-              cert_status_code(code), why);
-    if (store_erase_slot(agent->port, slot) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased", store_slot_name(slot));
-    }
-    agent->record.trial = CERT_SLOT_NONE;
-    agent->record.trial_refusals = 0;
-    agent->record.trial_boots = 0;
+    agent_log(agent, CERT_LOG_WARN, "rotation: rolled_back id=%s code=%s message=\"%s\"", id, cert_status_code(code),
+              why);
+    end_trial(record);
     agent->ambiguous = 0;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
-    if (store_write_record(agent->port, &agent->record) != CERT_OK) {
+    if (store_write_record(agent->port, record) != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: the commit record could not be written");
+    }
+    erase_slot(agent, slot);
+}
+
+void staging_forget_rolled_back(cert_agent_t *agent)
+{
+    cert_commit_record_t record = agent->record;
+    record.rolled_back_id[0] = '\0';
+    record.rolled_back_code = CERT_OK;
+    if (store_write_record(agent->port, &record) == CERT_OK) {
+        agent->record = record;
     }
 }

@@ -63,7 +63,11 @@ cert_status_t staging_stage(cert_agent_t *agent);
 cert_status_t staging_promote(cert_agent_t *agent);
 
 /**
- * @brief The trial has failed: forget it and go back to what was before. Remembers what to tell the cloud.
+ * @brief The trial has failed: forget it and go back to what was before. The commit record remembers what to tell the
+ * cloud, also after a loss of power, until staging_forget_rolled_back().
  * @param code  Why, for the cloud.
  */
 void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why);
+
+/** @brief The cloud knows of the trial that was rolled back. */
+void staging_forget_rolled_back(cert_agent_t *agent);

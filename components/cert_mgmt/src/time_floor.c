@@ -8,17 +8,18 @@
 #include "stored_value.h"
 
 #define FLOOR_KEY "time"
-#define FLOOR_MAGIC "CMTF"
 #define FLOOR_LEN 16
 #define FLOOR_AT 8
 #define STEP_S 3600
+
+static const stored_kind_t s_floor = { .magic = "CMTF", .version = 1, .min_len = FLOOR_LEN };
 
 cert_status_t time_floor_load(const cert_port_t *port, int64_t build_time, int64_t *floor)
 {
     uint8_t blob[FLOOR_LEN + STORED_CRC_LEN];
     size_t len = 0;
     *floor = build_time;
-    cert_status_t status = stored_value_read(port, FLOOR_KEY, FLOOR_MAGIC, blob, sizeof(blob), FLOOR_LEN, &len);
+    cert_status_t status = stored_value_read(port, FLOOR_KEY, &s_floor, blob, sizeof(blob), &len);
     if (stored_value_is_lost(status)) {
         return CERT_OK;
     }
@@ -37,7 +38,7 @@ cert_status_t time_floor_raise(const cert_port_t *port, int64_t *floor, int64_t 
     uint8_t blob[FLOOR_LEN + STORED_CRC_LEN] = { 0 };
     *floor = seconds;
     bytes_put_u64(blob + FLOOR_AT, (uint64_t)seconds);
-    return stored_value_write(port, FLOOR_KEY, FLOOR_MAGIC, blob, FLOOR_LEN);
+    return stored_value_write(port, FLOOR_KEY, &s_floor, blob, FLOOR_LEN);
 }
 
 cert_status_t time_floor_forget(const cert_port_t *port)

@@ -15,10 +15,11 @@
 #include "mbedtls_compat.h"
 #include "stored_value.h"
 
-#define TRUST_MAGIC "CMTA"
 #define TRUST_HEADER_LEN 12
 #define TRUST_REFUSALS_AT 6
 #define TRUST_VERSION_AT 8
+
+static const stored_kind_t s_set = { .magic = "CMTA", .version = 1, .min_len = TRUST_HEADER_LEN };
 
 _Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX,
                "a set has to fit the scratch buffer");
@@ -49,8 +50,7 @@ static bool is_usable(const char *pem)
 cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set)
 {
     size_t len = 0;
-    cert_status_t status =
-        stored_value_read(port, key_of(state), TRUST_MAGIC, blob, CERT_SLOT_BLOB_MAX, TRUST_HEADER_LEN, &len);
+    cert_status_t status = stored_value_read(port, key_of(state), &s_set, blob, CERT_SLOT_BLOB_MAX, &len);
     if (status != CERT_OK) {
         return status;
     }
@@ -76,7 +76,7 @@ cert_status_t trust_store_write(const cert_port_t *port, trust_state_t state, ui
     bytes_put_u16(blob + TRUST_REFUSALS_AT, set->refusals);
     bytes_put_u32(blob + TRUST_VERSION_AT, set->version);
     memcpy(blob + TRUST_HEADER_LEN, set->anchors_pem, text_len);
-    return stored_value_write(port, key_of(state), TRUST_MAGIC, blob, TRUST_HEADER_LEN + text_len);
+    return stored_value_write(port, key_of(state), &s_set, blob, TRUST_HEADER_LEN + text_len);
 }
 
 cert_status_t trust_store_erase(const cert_port_t *port, trust_state_t state)

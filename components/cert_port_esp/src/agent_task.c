@@ -202,6 +202,9 @@ static void handle(event_t *event)
         cert_agent_disconnected(&s_agent, event->connection, event->disconnected.why, event->disconnected.detail,
                                 now_ms());
         break;
+    case EVENT_DELIVERED:
+        cert_agent_delivered(&s_agent, event->connection);
+        break;
     case EVENT_MESSAGE:
         cert_agent_message(&s_agent, event->connection, event->message->topic, event->message->payload,
                            event->message->len, now_ms());

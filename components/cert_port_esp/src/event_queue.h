@@ -29,6 +29,7 @@ typedef struct {
 typedef enum {
     EVENT_CONNECTED,
     EVENT_DISCONNECTED,
+    EVENT_DELIVERED, /*!< The server has acknowledged all that was published so far */
     EVENT_MESSAGE,
     EVENT_CONSOLE_LINE,
 } event_type_t;

@@ -48,6 +48,15 @@ static void on_connected(void)
     event_queue_post(&event);
 }
 
+/* The acknowledged message has left the outbox by now. */
+static void on_published(esp_mqtt_client_handle_t client)
+{
+    if (esp_mqtt_client_get_outbox_size(client) == 0) {
+        const event_t event = { .type = EVENT_DELIVERED, .connection = s_link.connection };
+        event_queue_post(&event);
+    }
+}
+
 static void on_disconnected(void)
 {
     char detail[sizeof(((event_t *)0)->disconnected.detail)];
@@ -109,6 +118,9 @@ static void on_mqtt_event(void *ctx, esp_event_base_t base, int32_t id, void *ev
         break;
     case MQTT_EVENT_DATA:
         on_data(event);
+        break;
+    case MQTT_EVENT_PUBLISHED:
+        on_published(event->client);
         break;
     case MQTT_EVENT_ERROR:
         s_link.error = *event->error_handle;

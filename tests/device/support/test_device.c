@@ -74,6 +74,11 @@ void device_connected(test_device_t *device)
     device_tick(device);
 }
 
+void device_delivered(test_device_t *device)
+{
+    cert_agent_delivered(&device->agent, device->fake.connect.connection);
+}
+
 void device_failed(test_device_t *device, cert_failure_t why)
 {
     cert_agent_disconnected(&device->agent, device->fake.connect.connection, why, "as the test says", device->now_ms);
@@ -108,6 +113,27 @@ void device_enroll(test_device_t *device)
     device_receive_from(device, TOPIC_ACCEPTED, cloud_answer(device, TOPIC_ENROLL, &leaf));
     device_connected(device);
     fake_port_forget(&device->fake);
+}
+
+int test_device_setup_online(void **state)
+{
+    test_device_setup(state);
+    device_enroll(*state);
+    return 0;
+}
+
+void device_begin_trial(test_device_t *device, const char *rotation_id)
+{
+    device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, rotation_id));
+    device_connected(device);
+    assert_int_equal(device->agent.using, CERT_IDENTITY_TRIAL);
+}
+
+void assert_unchanged(const test_device_t *device)
+{
+    assert_int_equal(device->agent.record.current, CERT_SLOT_A);
+    assert_int_equal(device->agent.record.trial, CERT_SLOT_NONE);
+    assert_int_equal(device->agent.record.generation, 1);
 }
 
 cJSON *device_said(test_device_t *device, const char *topic)
@@ -171,6 +197,12 @@ char *cloud_answer(test_device_t *device, const char *request_topic, const test_
     free(certificate);
     cJSON_Delete(request);
     return message_text(answer);
+}
+
+char *cloud_answer_csr(test_device_t *device)
+{
+    const test_leaf_t leaf = pki_good_leaf();
+    return cloud_answer(device, TOPIC_CSR, &leaf);
 }
 
 char *cloud_push(test_device_t *device, const char *rotation_id, const char *certificate, const char *key_pem)

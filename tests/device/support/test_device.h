@@ -25,6 +25,9 @@
 #define TOPIC_STATUS "devices/" TEST_DEVICE "/certs/status"
 #define TOPIC_COMMIT "devices/" TEST_DEVICE "/certs/commit"
 
+/** An order to rotate on a key that the device makes. */
+#define ROTATE_BY_CSR(id, key) "{\"rotation_id\":\"" id "\",\"mode\":\"csr\",\"key\":\"" key "\"}"
+
 /** @brief The device and its surroundings. */
 typedef struct {
     test_pki_t pki;
@@ -39,6 +42,12 @@ typedef struct {
 /** @brief cmocka set-up and tear-down: *state becomes a test_device_t that has never been switched on. */
 int test_device_setup(void **state);
 int test_device_teardown(void **state);
+
+/** @brief cmocka set-up: an enrolled device, online with its own certificate. */
+int test_device_setup_online(void **state);
+
+/** A cmocka test of such a device. */
+#define ONLINE(test) cmocka_unit_test_setup_teardown(test, test_device_setup_online, test_device_teardown)
 
 /** @brief Switch it on, or on again after a restart: a new agent finds what the medium holds. */
 void device_boot(test_device_t *device);
@@ -55,6 +64,9 @@ void device_wait(test_device_t *device);
 /** @brief The server accepts the connection that was asked for. */
 void device_connected(test_device_t *device);
 
+/** @brief The server has acknowledged all that the device has published. */
+void device_delivered(test_device_t *device);
+
 /** @brief The connection failed, or ended; then wait for the next attempt. */
 void device_failed(test_device_t *device, cert_failure_t why);
 
@@ -63,6 +75,12 @@ void device_receive(test_device_t *device, const char *topic, const char *payloa
 
 /** @brief From factory-new to connected with its own certificate. */
 void device_enroll(test_device_t *device);
+
+/** @brief Online with a pushed certificate that waits for its commit. */
+void device_begin_trial(test_device_t *device, const char *rotation_id);
+
+/** @brief Assert that the device is who it was after device_enroll(): generation 1 in slot A, nothing on trial. */
+void assert_unchanged(const test_device_t *device);
 
 /** @brief What the device said last on a topic, as JSON; fails the test if it said nothing. Free with cJSON_Delete().
  */
@@ -76,6 +94,9 @@ void assert_rejected(test_device_t *device, const char *code);
 
 /** @brief An answer of the cloud to the request last seen on TOPIC_ENROLL or TOPIC_CSR. Free with free(). */
 char *cloud_answer(test_device_t *device, const char *request_topic, const test_leaf_t *leaf);
+
+/** @brief A good answer to the request last seen on TOPIC_CSR. Free with free(). */
+char *cloud_answer_csr(test_device_t *device);
 
 /** @brief The message that pushes a certificate and its key. @param rotation_id  NULL: none. Free with free(). */
 char *cloud_push(test_device_t *device, const char *rotation_id, const char *certificate, const char *key_pem);

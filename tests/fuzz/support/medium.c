@@ -13,6 +13,7 @@
 #define CRC_LEN 4
 #define SLOT_AT 20
 #define RECORD_LEN 16
+#define FLOOR_LEN 16
 
 static const char *magic_of(const char *key)
 {
@@ -46,8 +47,15 @@ static bool has_right_crc(const fake_value_t *value)
 /* The longest value of this version. */
 static size_t longest(const char *key)
 {
-    bool is_small = strcmp(key, "commit") == 0 || strcmp(key, "time") == 0;
-    return is_small ? RECORD_LEN + CRC_LEN : CERT_SLOT_BLOB_MAX;
+    if (strcmp(key, "commit") == 0) {
+        return RECORD_LEN + CERT_REQUEST_ID_MAX + CRC_LEN;
+    }
+    return strcmp(key, "time") == 0 ? FLOOR_LEN + CRC_LEN : CERT_SLOT_BLOB_MAX;
+}
+
+static uint16_t newest_version(const char *key)
+{
+    return strcmp(key, "commit") == 0 ? 2 : 1;
 }
 
 bool medium_is_newer(const fake_value_t *value)
@@ -56,7 +64,7 @@ bool medium_is_newer(const fake_value_t *value)
         return false;
     }
     return value->len > longest(value->key) ||
-           (has_magic(value) && has_right_crc(value) && bytes_get_u16(value->data + 4) > 1);
+           (has_magic(value) && has_right_crc(value) && bytes_get_u16(value->data + 4) > newest_version(value->key));
 }
 
 /* The bytes before the CRC; 0 unless the frame is right. */
@@ -90,7 +98,8 @@ void medium_view(fake_port_t *fake, medium_view_t *view)
     view_slot(fake, "slot_a", &view->slots[1]);
     view_slot(fake, "slot_b", &view->slots[2]);
     const fake_value_t *record = fake_port_value(fake, "commit");
-    if (record == NULL || intact_len(record) < RECORD_LEN || record->data[6] > 2 || record->data[7] > 2) {
+    size_t len = record != NULL ? intact_len(record) : 0;
+    if (len < RECORD_LEN || record->data[6] > 2 || record->data[7] > 2 || RECORD_LEN + (size_t)record->data[15] != len) {
         return;
     }
     view->has_record = true;

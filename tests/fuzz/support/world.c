@@ -398,6 +398,7 @@ void world_message(world_t *world, uint32_t connection, const char *topic, const
 uint32_t world_tick(world_t *world, uint64_t advance_ms)
 {
     begin_step(world);
+    cert_agent_delivered(&world->agent, world->fake.connect.connection);
     world->now_ms += advance_ms;
     uint32_t wait_ms = 0;
     unsigned ticks = 0;

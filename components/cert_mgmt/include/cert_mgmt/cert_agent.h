@@ -109,9 +109,8 @@ typedef struct {
     uint32_t repeats;
     uint64_t renew_at_ms;         /* earliest time of the next renewal by ourselves */
 
-    /* A rolled-back trial not yet reported */
-    char rolled_back_id[CERT_REQUEST_ID_MAX + 1];
-    cert_status_t rolled_back_code;
+    /* The connection over which a rolled-back trial was reported last; 0: none */
+    uint32_t report_connection;
 
     uint8_t blob[CERT_SLOT_BLOB_MAX]; /* a slot as it is stored */
     char out[CERT_MESSAGE_MAX + 1];   /* the message being built */
@@ -148,6 +147,12 @@ void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_fail
  */
 void cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload, size_t len,
                         uint64_t now_ms);
+
+/**
+ * @brief The server has acknowledged all that was published over the connection so far. Tell as often as that becomes
+ * true. What must not be lost is kept in the store until then.
+ */
+void cert_agent_delivered(cert_agent_t *agent, uint32_t connection);
 
 /**
  * @brief Let time pass: connect when it is time, repeat what was not answered, renew what expires.

@@ -70,6 +70,10 @@ typedef struct {
     uint32_t generation;    /*!< Generation last committed: nothing older is ever used again */
     uint8_t trial_refusals; /*!< How often the cloud has refused the trial */
     uint8_t trial_boots; /*!< Boots since the trial was staged; bounds crash loops that lose the boot-surviving RAM */
+
+    /* A trial that was rolled back, until the cloud has got to know */
+    char rolled_back_id[CERT_REQUEST_ID_MAX + 1]; /*!< Its rotation or request id; "" if there is none */
+    cert_status_t rolled_back_code;               /*!< Why; CERT_OK: an enrolment, of which the cloud is not told */
 } cert_commit_record_t;
 
 /** @brief One set of trust anchors: what a server's chain may end in. */
