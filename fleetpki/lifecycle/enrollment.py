@@ -51,9 +51,9 @@ def enroll(
     )
 
 
-def allow_reenrollment(ctx: Context, device_id: str, within: timedelta) -> None:
+def allow_reenrollment(ctx: Context, device_id: str, within: timedelta, *, actor: str = OPERATOR) -> None:
     """Let a device that holds a live certificate enrol once more, say after a factory reset."""
-    with ctx.transaction(OPERATOR, "allow_reenrollment", device_id) as tx:
+    with ctx.transaction(actor, "allow_reenrollment", device_id) as tx:
         device = known_device(tx, device_id)
         require_in_service(device)
         device.reenroll_until = tx.now + within

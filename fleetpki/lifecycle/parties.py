@@ -4,7 +4,7 @@
 
 from sqlalchemy.orm import Session
 
-from fleetpki.errors import Code, FleetError, Rejected
+from fleetpki.errors import Code, NotFound, Rejected
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.registry import queries
 from fleetpki.registry.models import (
@@ -21,7 +21,7 @@ def known_device(tx: Transaction, device_id: str) -> Device:
     """The device an operator names."""
     device = queries.device(tx.session, device_id, lock=True)
     if device is None:
-        raise FleetError(f"no device {device_id}", "`fleetpki devices` lists them", exit_code=2)
+        raise NotFound(f"no device {device_id}", "`fleetpki devices` lists them")
     return device
 
 

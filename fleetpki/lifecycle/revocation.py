@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices and certificates are withdrawn."""
 
-from fleetpki.errors import Code, FleetError
+from fleetpki.errors import Code, NotFound
 from fleetpki.lifecycle.context import OPERATOR, Context
 from fleetpki.lifecycle.parties import known_device
 from fleetpki.lifecycle.transitions import close, is_open, revoke, revoke_all
@@ -10,9 +10,9 @@ from fleetpki.registry import queries
 from fleetpki.registry.models import CertificateState, DeviceState, RotationState
 
 
-def revoke_device(ctx: Context, device_id: str, reason: str) -> None:
+def revoke_device(ctx: Context, device_id: str, reason: str, *, actor: str = OPERATOR) -> None:
     """Ban a device: all its certificates are revoked and it may not enrol again."""
-    with ctx.transaction(OPERATOR, "revoke_device", device_id) as tx:
+    with ctx.transaction(actor, "revoke_device", device_id) as tx:
         device = known_device(tx, device_id)
         if device.state == DeviceState.REVOKED:
             return
@@ -24,12 +24,12 @@ def revoke_device(ctx: Context, device_id: str, reason: str) -> None:
             close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, reason)
 
 
-def revoke_certificate(ctx: Context, certificate_id: str, reason: str) -> None:
+def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor: str = OPERATOR) -> None:
     """Withdraw one certificate. A device left without one may enrol again."""
-    with ctx.transaction(OPERATOR, "revoke_certificate", certificate_id) as tx:
+    with ctx.transaction(actor, "revoke_certificate", certificate_id) as tx:
         certificate = queries.certificate(tx.session, certificate_id)
         if certificate is None:
-            raise FleetError(f"no certificate {certificate_id}", "`fleetpki show` lists them", exit_code=2)
+            raise NotFound(f"no certificate {certificate_id}", "`fleetpki show` lists them")
         if certificate.state == CertificateState.REVOKED:
             return
         revoke(tx, certificate, reason)
