@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a certificate is renewed, and when somebody has to know that it was not: functions of its life only.
 
-One rule for all lifetimes. The *window* of a certificate is its last 60 days, or the last third of its life if
-that is shorter:
+One rule for all lifetimes. The *window* of a certificate is its last 60 days, or the last third of its life
+if that is shorter:
 
     window ─────────────────────────┐
     │ renewed here   │ tried again  │ warning │ critical │ expired
     └ 1 ─────────────┴ 1/2 ─────────┴ 1/4 ────┴ 1/8 ─────┴ 0   of the window left
 
-Where in the first half of its window a device is asked is its own: fixed by its id, spread evenly over a fleet.
+Where in the first half of its window a device is asked is its own: fixed by its id, spread evenly over a
+fleet.
 """
 
 import hashlib

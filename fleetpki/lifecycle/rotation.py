@@ -17,12 +17,15 @@ from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.lifecycle.parties import known_device, require_in_service, require_sender
 from fleetpki.lifecycle.terms import Issued, KeyRequest, PushedCredential
 from fleetpki.lifecycle.transitions import (
+    BEFORE_STAGED,
     activate_enrolled,
     advance,
+    await_answer,
     close,
     close_if_fallen_back,
     close_if_overdue,
     is_open,
+    meet,
     revoke,
     send_rotate,
 )
@@ -48,45 +51,59 @@ EXPIRING = "expiring"
 """The reason a device gives when it renews on its own."""
 
 _MAX_ID_CHARACTERS = 64
-_BEFORE_STAGED = (RotationState.REQUESTED, RotationState.ACCEPTED, RotationState.ISSUED)
 _WITHOUT_CANDIDATE = (RotationState.REQUESTED, RotationState.ACCEPTED)
 _FINAL = (Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 
 
 def start_rotation(
-    ctx: Context, device_id: str, *, key: KeyRequest, deadline: datetime | None = None
+    ctx: Context,
+    device_id: str,
+    *,
+    key: KeyRequest,
+    deadline: datetime | None = None,
+    actor: str = OPERATOR,
 ) -> Rotation:
     """Ask a device to make a key and send a request for it; it hears of it now or when it connects."""
-    with ctx.transaction(OPERATOR, "rotate", device_id) as tx:
-        device, active = _require_idle(ctx, tx, device_id)
+    with ctx.transaction(actor, "rotate", device_id) as tx:
         if deadline is not None and deadline <= tx.now:
             raise Rejected(Code.DEADLINE_PASSED, "the deadline has passed already")
-        rotation = _open(
-            tx,
-            device,
-            active,
-            str(uuid.uuid4()),
-            RotationMode.CSR,
-            Initiator.OPERATOR,
-            key,
-            deadline=deadline,
-        )
-        send_rotate(tx, rotation)
-        return rotation
+        return ask_to_rotate(ctx, tx, device_id, Initiator.OPERATOR, key, deadline=deadline)
 
 
-def push_rotation(ctx: Context, device_id: str, *, key: KeyRequest) -> tuple[Rotation, PushedCredential]:
+def ask_to_rotate(
+    ctx: Context,
+    tx: Transaction,
+    device_id: str,
+    initiator: Initiator,
+    key: KeyRequest,
+    *,
+    deadline: datetime | None = None,
+    campaign_id: str | None = None,
+) -> Rotation:
+    """Begin a rotation by CSR, as part of a larger transaction."""
+    device, active = _require_idle(ctx, tx, device_id)
+    rotation = _open(tx, device, active, str(uuid.uuid4()), RotationMode.CSR, initiator, key)
+    rotation.deadline = deadline
+    rotation.campaign_id = campaign_id
+    send_rotate(tx, rotation)
+    await_answer(tx, rotation)
+    return rotation
+
+
+def push_rotation(
+    ctx: Context, device_id: str, *, key: KeyRequest, actor: str = OPERATOR
+) -> tuple[Rotation, PushedCredential]:
     """Make key and certificate here. The key is in the answer and nowhere else: send it at once."""
     if key == KeyRequest.SAME:
         raise Rejected(Code.UNSUPPORTED, "the device's own key cannot be pushed: rotate by CSR")
     private_key = keys.generate(KeyType(key))
     public_key = private_key.public_key()
-    with ctx.transaction(OPERATOR, "push", device_id) as tx:
+    with ctx.transaction(actor, "push", device_id) as tx:
         device, active = _require_idle(ctx, tx, device_id)
         rotation = _open(tx, device, active, str(uuid.uuid4()), RotationMode.PUSH, Initiator.OPERATOR, key)
         recorded = issuance.record(ctx, tx, device, public_key, key_digest(public_key), rotation.rotation_id)
         rotation.new = recorded
-    certificate = issuance.release(ctx, OPERATOR, recorded, public_key)
+    certificate = issuance.release(ctx, actor, recorded, public_key)
     credential = PushedCredential(
         certificate_pem=certificate.signed_pem,
         chain_pem=ctx.issuer.chain_pem,
@@ -97,9 +114,9 @@ def push_rotation(ctx: Context, device_id: str, *, key: KeyRequest) -> tuple[Rot
         return session.get_one(Rotation, (device_id, rotation.rotation_id)), credential
 
 
-def issue_for(ctx: Context, device_id: str, csr_pem: str) -> Certificate:
+def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERATOR) -> Certificate:
     """Certify a key the operator holds, to be pushed by hand: the rotation's id is the certificate's."""
-    with ctx.transaction(OPERATOR, "issue", device_id) as tx:
+    with ctx.transaction(actor, "issue", device_id) as tx:
         known_device(tx, device_id)
         csr = check_csr(csr_pem, device_id)
         recorded = queries.pending_certificate(tx.session, device_id)
@@ -110,7 +127,7 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str) -> Certificate:
     if recorded.state != CertificateState.RECORDED:
         return recorded
     signed = issuance.sign(ctx, recorded, csr.public_key)
-    with ctx.transaction(OPERATOR, "issue", device_id) as tx:
+    with ctx.transaction(actor, "issue", device_id) as tx:
         certificate = issuance.complete(tx, recorded, signed)
         if queries.rotation_to(tx.session, certificate) is None:
             device, active = _require_certified(tx, device_id)
@@ -141,9 +158,11 @@ def answer_csr(
     return Issued(rotation_id, issued.signed_pem, ctx.issuer.chain_pem, issued.signed_id)
 
 
-def abandon_rotation(ctx: Context, device_id: str, rotation_id: str, code: Code, message: str) -> None:
+def abandon_rotation(
+    ctx: Context, device_id: str, rotation_id: str, code: Code, message: str, *, actor: str = OPERATOR
+) -> None:
     """Give a rotation up, say because a pushed command found nobody listening."""
-    with ctx.transaction(OPERATOR, "abandon", device_id) as tx:
+    with ctx.transaction(actor, "abandon", device_id) as tx:
         known_device(tx, device_id)
         rotation = queries.rotation(tx.session, device_id, rotation_id)
         if rotation is None:
@@ -189,8 +208,6 @@ def _open(
     mode: RotationMode,
     initiator: Initiator,
     key: str,
-    *,
-    deadline: datetime | None = None,
 ) -> Rotation:
     rotation = Rotation(
         device_id=device.device_id,
@@ -200,7 +217,6 @@ def _open(
         key=key,
         state=RotationState.REQUESTED,
         old=active,
-        deadline=deadline,
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -244,18 +260,30 @@ def _begin_renewal(
     reason: str | None,
     csr: AcceptedCsr,
 ) -> Rotation:
-    """A rotation the device asked for; a newer one replaces its older one, never an operator's."""
+    """What the device asked for: in place of an older renewal, or as the rotation it was asked for."""
     if reason != EXPIRING:
         raise Rejected(Code.NOT_ALLOWED, "there is no such rotation")
     current = queries.open_rotation(tx.session, device.device_id)
     if current is not None and not _has_ended(ctx, tx, current, sender):
-        own = current.initiator == Initiator.DEVICE and current.state in _BEFORE_STAGED
+        if _asks_the_same(current, csr):
+            meet(tx, current, rotation_id)
+            return current
+        own = current.initiator == Initiator.DEVICE and current.state in BEFORE_STAGED
         if not own or current.new is sender:
             raise _busy(ctx, f"rotation {current.rotation_id} is {current.state}")
         close(tx, current, RotationState.ABANDONED, Code.STALE, "the device began another rotation")
     _, active = _require_certified(tx, device.device_id)
     key = KeyRequest.SAME if csr.key_digest == active.key_digest else csr.key_type
     return _open(tx, device, active, rotation_id, RotationMode.CSR, Initiator.DEVICE, key)
+
+
+def _asks_the_same(rotation: Rotation, csr: AcceptedCsr) -> bool:
+    """Whether a device does on its own what it was asked for and has not answered."""
+    if rotation.initiator == Initiator.DEVICE or rotation.mode == RotationMode.PUSH:
+        return False
+    keeps_key = csr.key_digest == rotation.old.key_digest
+    wanted = keeps_key if rotation.key == KeyRequest.SAME else not keeps_key and csr.key_type == rotation.key
+    return wanted and rotation.state == RotationState.REQUESTED
 
 
 def _has_ended(ctx: Context, tx: Transaction, rotation: Rotation, sender: Certificate) -> bool:
@@ -275,7 +303,7 @@ def _answer_to(
         and earlier.state in (*PENDING_CERTIFICATE, *LIVE_CERTIFICATE)
     ):
         return earlier
-    if rotation.state not in _BEFORE_STAGED:
+    if rotation.state not in BEFORE_STAGED:
         raise Rejected(Code.STALE, f"the rotation is {rotation.state}")
     issuance.require_not_replaced(tx, device.device_id, csr.key_digest, rotation.rotation_id)
     _require_asked_key(tx, rotation, csr)

@@ -16,9 +16,7 @@ from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.lifecycle.parties import require_sender
 from fleetpki.lifecycle.terms import DeviceStatus, StatusState
 from fleetpki.registry import queries
-from fleetpki.registry.models import Certificate, Device, Initiator, Rotation, RotationMode, RotationState
-
-_BEFORE_STAGED = (RotationState.REQUESTED, RotationState.ACCEPTED, RotationState.ISSUED)
+from fleetpki.registry.models import Certificate, Device, Rotation, RotationState
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ def record_status(ctx: Context, *, device_id: str, sender: str, status: DeviceSt
         device.last_seen_at = tx.now
         device.generation = status.generation
         transitions.activate_enrolled(tx, device, certificate)
+        transitions.look_again(tx, device_id, certificate)
         _MEANINGS[status.state](_Report(ctx, tx, device, certificate, status))
 
 
@@ -90,22 +89,14 @@ def _connected(report: _Report) -> None:
 def _connected_with_current(report: _Report) -> None:
     rotation = queries.open_rotation(report.tx.session, report.device.device_id)
     if rotation is None or transitions.close_if_overdue(report.tx, rotation):
-        return None
+        return
     if report.rotation() is rotation:
         report.note("status.contradicted")  # it speaks of the new certificate over the current one
     if transitions.close_if_fallen_back(report.ctx, report.tx, rotation):
-        return None
-    return _repeat(report, rotation)
-
-
-def _repeat(report: _Report, rotation: Rotation) -> None:
-    """Say again what a device that was away may have missed; a pushed key cannot be said again."""
-    if rotation.mode == RotationMode.PUSH or rotation.state not in _BEFORE_STAGED:
         return
-    if rotation.initiator == Initiator.OPERATOR:  # it may have lost its key too: start from the beginning
-        transitions.send_rotate(report.tx, rotation)
-    elif rotation.new is not None and rotation.new.pem is not None:
-        transitions.send_issued(report.tx, rotation, rotation.new, report.ctx.issuer.chain_pem)
+    if rotation.state in transitions.BEFORE_STAGED:
+        transitions.say_again(report.ctx, report.tx, rotation)
+        transitions.await_answer(report.tx, rotation)
 
 
 def _send_commit(report: _Report, rotation: Rotation) -> None:
@@ -126,7 +117,7 @@ def _committed(report: _Report) -> None:
 
 def _rejected(report: _Report) -> None:
     rotation = report.rotation()
-    if rotation is None or rotation.state not in (*_BEFORE_STAGED, RotationState.ABANDONED):
+    if rotation is None or rotation.state not in (*transitions.BEFORE_STAGED, RotationState.ABANDONED):
         return report.note("status.unmatched")
     return _end(report, rotation, RotationState.REJECTED)
 

@@ -5,6 +5,7 @@
 from collections.abc import Iterable
 
 from fleetpki.errors import Code
+from fleetpki.lifecycle import renewal
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.registry import outbox, queries
 from fleetpki.registry.models import (
@@ -13,12 +14,15 @@ from fleetpki.registry.models import (
     Certificate,
     CertificateState,
     Device,
+    Initiator,
     OutboxKind,
     Rotation,
+    RotationMode,
     RotationState,
 )
 
 REPLACED = "replaced"
+BEFORE_STAGED = (RotationState.REQUESTED, RotationState.ACCEPTED, RotationState.ISSUED)
 
 
 def is_open(rotation: Rotation) -> bool:
@@ -32,6 +36,7 @@ def advance(tx: Transaction, rotation: Rotation, state: RotationState) -> None:
         return
     rotation.state = state
     rotation.updated_at = tx.now
+    await_answer(tx, rotation)
     tx.audit(f"rotation.{state}", rotation.device_id, rotation_id=rotation.rotation_id)
 
 
@@ -43,6 +48,9 @@ def close(
     rotation.updated_at = tx.now
     rotation.code = code
     rotation.message = message
+    rotation.repeat_at = None
+    if rotation.old.state == CertificateState.ACTIVE:
+        rotation.old.look_at = tx.now
     _withdraw(tx, rotation)
     tx.audit(
         f"rotation.{state}",
@@ -59,9 +67,18 @@ def commit(tx: Transaction, device: Device, rotation: Rotation, new: Certificate
     """End a rotation with success: the new certificate takes the old one's place."""
     rotation.state = RotationState.COMMITTED
     rotation.updated_at = tx.now
+    rotation.repeat_at = None
     _withdraw(tx, rotation)
     tx.audit("rotation.committed", rotation.device_id, rotation_id=rotation.rotation_id)
     activate(tx, device, new)
+
+
+def meet(tx: Transaction, rotation: Rotation, rotation_id: str) -> None:
+    """The device began by itself what it was asked for: that goes on under the name the device gave it."""
+    _withdraw(tx, rotation)
+    rotation.asked_as, rotation.rotation_id = rotation.rotation_id, rotation_id
+    tx.session.flush()
+    tx.audit("rotation.met", rotation.device_id, rotation_id=rotation_id, asked_as=rotation.asked_as)
 
 
 def close_if_overdue(tx: Transaction, rotation: Rotation) -> bool:
@@ -94,6 +111,8 @@ def activate(tx: Transaction, device: Device, certificate: Certificate) -> None:
         supersede(tx, former)
     certificate.state = CertificateState.ACTIVE
     certificate.activated_at = tx.now
+    certificate.look_at = renewal.renew_at(device.device_id, certificate.not_before, certificate.not_after)
+    look_again(tx, device.device_id, certificate)
     tx.audit("certificate.activated", device.device_id, certificate_id=certificate.certificate_id)
     tx.session.flush()
 
@@ -109,6 +128,7 @@ def supersede(tx: Transaction, certificate: Certificate) -> None:
     """Retire a certificate that its device has replaced, and end its session."""
     certificate.state = CertificateState.SUPERSEDED
     certificate.superseded_at = tx.now
+    certificate.look_at = None
     tx.audit("certificate.superseded", _subject(certificate), certificate_id=certificate.certificate_id)
     _disconnect(tx, certificate)
     tx.session.flush()
@@ -116,6 +136,10 @@ def supersede(tx: Transaction, certificate: Certificate) -> None:
 
 def revoke(tx: Transaction, certificate: Certificate, reason: str) -> None:
     """Withdraw a certificate for good, and end its session."""
+    was_active = certificate.state == CertificateState.ACTIVE
+    certificate.look_at = None
+    if was_active and certificate.device_id is not None:
+        look_again(tx, certificate.device_id, certificate)
     certificate.state = CertificateState.REVOKED
     certificate.revoked_at = tx.now
     certificate.revocation_reason = reason
@@ -135,6 +159,34 @@ def revoke_all(tx: Transaction, certificates: Iterable[Certificate], reason: str
     for certificate in certificates:
         if certificate.state != CertificateState.REVOKED:
             revoke(tx, certificate, reason)
+
+
+def look_again(tx: Transaction, device_id: str, certificate: Certificate) -> None:
+    """Let the monitor see at once what it said of a device and may not be true any more."""
+    if queries.open_alerts(tx.session, [device_id]):
+        certificate.look_at = tx.now
+
+
+def await_answer(tx: Transaction, rotation: Rotation) -> None:
+    """The device is to answer now; should it not, it is told again."""
+    rotation.repeats = 0
+    rotation.repeat_at = renewal.repeat_at(tx.now, 0, rotation.rotation_id)
+
+
+def say_again(ctx: Context, tx: Transaction, rotation: Rotation) -> bool:
+    """Repeat what the device has not answered; whether there was anything: a pushed key is said once only."""
+    new = rotation.new
+    if rotation.state == RotationState.COMMITTING and new is not None:
+        send_commit(tx, rotation.device_id, rotation.rotation_id, new)
+    elif rotation.mode == RotationMode.PUSH or rotation.state not in BEFORE_STAGED:
+        return False
+    elif rotation.initiator != Initiator.DEVICE:  # it may have lost its key too: start from the beginning
+        send_rotate(tx, rotation)
+    elif new is not None and new.pem is not None:
+        send_issued(tx, rotation, new, ctx.issuer.chain_pem)
+    else:
+        return False
+    return True
 
 
 def send_rotate(tx: Transaction, rotation: Rotation) -> None:

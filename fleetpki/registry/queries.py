@@ -4,12 +4,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from fleetpki.registry.models import (
     OPEN_ROTATION,
     PENDING_CERTIFICATE,
+    Alert,
     Certificate,
     CertificateState,
     Device,
@@ -69,12 +70,13 @@ def rotations(session: Session, device_id: str) -> Sequence[Rotation]:
 
 
 def rotation(session: Session, device_id: str, rotation_id: str) -> Rotation | None:
-    """A device's rotation by its id or, failing that, by the id of its new certificate."""
+    """A device's rotation by its id or, failing that, by another of its names."""
     by_id = session.get(Rotation, (device_id, rotation_id))
     if by_id is not None:
         return by_id
     by_certificate = Rotation.new.has(Certificate.certificate_id == rotation_id)
-    return session.scalar(select(Rotation).where(Rotation.device_id == device_id, by_certificate))
+    by_another_name = or_(Rotation.asked_as == rotation_id, by_certificate)
+    return session.scalar(select(Rotation).where(Rotation.device_id == device_id, by_another_name))
 
 
 def open_rotation(session: Session, device_id: str) -> Rotation | None:
@@ -87,3 +89,9 @@ def open_rotation(session: Session, device_id: str) -> Rotation | None:
 def rotation_to(session: Session, new: Certificate) -> Rotation | None:
     """The rotation that brings this certificate."""
     return session.scalar(select(Rotation).where(Rotation.new_key == new.id))
+
+
+def open_alerts(session: Session, subjects: Sequence[str]) -> Sequence[Alert]:
+    """What is wrong with these devices, campaigns or parts of the cloud."""
+    query = select(Alert).where(Alert.subject.in_(subjects), Alert.cleared_at.is_(None))
+    return session.scalars(query.order_by(Alert.id)).all()

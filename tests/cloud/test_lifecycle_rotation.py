@@ -23,7 +23,7 @@ from fleetpki.lifecycle import (
     start_rotation,
 )
 from fleetpki.pki.keys import KeyType
-from fleetpki.registry.models import CertificateState, OutboxKind, RotationState
+from fleetpki.registry.models import CertificateState, Initiator, OutboxKind, RotationState
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, make_csr, new_key, refused
 
 
@@ -319,8 +319,27 @@ class TestByTheDevice:
         assert device.rotation_state("first") == RotationState.ABANDONED
         assert refused(lambda: device.requests("first", new_key(), reason="expiring")) == Code.STALE
 
-    def test_an_operators_rotation_goes_first(self, device: FakeDevice) -> None:
+    def test_it_meets_the_rotation_the_device_has_not_heard_of(
+        self, fleet: Fleet, device: FakeDevice
+    ) -> None:
+        asked_as = device.is_asked_to_rotate()
+        device.requests("mine", key := new_key(), reason="expiring")
+        assert fleet.delivered() == []
+        device.rotates("mine", key)
+        assert device.rotation_state("mine") == RotationState.COMMITTED
+        assert device.rotation_state(asked_as) == RotationState.COMMITTED
+        assert fleet.rotation(device.device_id, asked_as).initiator == Initiator.OPERATOR
+
+    @pytest.mark.parametrize("key", [KeyRequest.SAME, KeyRequest.RSA_2048])
+    def test_a_rotation_that_asks_for_another_key_goes_first(
+        self, device: FakeDevice, key: KeyRequest
+    ) -> None:
+        device.is_asked_to_rotate(key)
+        assert refused(lambda: device.requests("mine", new_key(), reason="expiring")) == Code.BUSY
+
+    def test_a_rotation_the_device_works_on_goes_first(self, device: FakeDevice) -> None:
         rotation_id = device.is_asked_to_rotate()
+        device.says(StatusState.ACCEPTED, rotation_id)
         assert refused(lambda: device.requests("mine", new_key(), reason="expiring")) == Code.BUSY
         device.rotates(rotation_id, new_key())
 

@@ -72,4 +72,4 @@ class AlertNotice(Base):
 
 
 _OPEN = text("cleared_at IS NULL")
-Index("one_open_alert", Alert.kind, Alert.subject, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("one_open_alert", Alert.subject, Alert.kind, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)

@@ -85,6 +85,8 @@ class Rotation(Base):
 
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id"), primary_key=True)
     rotation_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    asked_as: Mapped[str | None] = mapped_column(String(64))
+    """The id the cloud gave it, when the device began by itself and gave it another."""
     mode: Mapped[RotationMode]
     initiator: Mapped[Initiator]
     key: Mapped[str] = mapped_column(String(16))
