@@ -1,24 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""What pytest_cert_mgmt.py needs around its device: a cloud, and what differs from target to target."""
+"""What the tests of the firmware (pytest_*.py) have around their device: a machine to run on, and a cloud."""
 
-import asyncio
 import shutil
-import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from pytest_embedded import Dut, DutFactory
+from pytest_embedded import Dut
 
-from fleetpki.sim.cloud import HOST, Cloud
-from fleetpki.sim.transcript import Transcript
-from fleetpki.sim.world import World
+from tests.embedded.build import Build
+from tests.embedded.machines import CommandLine, Linux, Machine, machine_type
+from tests.embedded.outside import Outside
 
-T = TypeVar("T")
-LINUX = "linux"
+MARKERS = {
+    "chip": "needs a chip, real or emulated: what it tests does not exist on the target linux",
+    "linux": "needs the target linux: what it tests cannot be done to a chip",
+    "burns_efuses": "burns eFuses: only where they are a file",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,98 +26,140 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--fleet",
         type=Path,
-        help="directory with 'fleet' and 'fleet-root', e.g. certs, instead of a new cloud: "
-        "for firmware that has a bootstrap identity built in",
+        help="directory with the 'fleet' whose bootstrap identity is built into the firmware "
+        "(default: the one the build says it was taken from); it is copied",
     )
     group.addoption(
         "--broker-host",
-        default=HOST,
-        help="where the device finds this machine: 10.0.2.2 in QEMU, an address of this machine for a board",
+        help="where the device finds this machine (default: 10.0.2.2 in QEMU, 127.0.0.1 on Linux, "
+        "for a board the first name of the fleet's broker)",
     )
 
 
-class Outside:
-    """The world around the device, for tests that are not asynchronous: its event loop runs in a thread."""
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.cloud: Cloud = world.cloud
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="outside")
-        self._thread.start()
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run asynchronous work to its end."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    services, target = item.config.getoption("embedded_services"), item.config.getoption("target")
+    kind = machine_type(services, target)
+    cannot = {"chip": kind is Linux, "linux": kind is not Linux, "burns_efuses": not kind.efuses_are_a_file}
+    for name, meaning in MARKERS.items():
+        if item.get_closest_marker(name) and cannot[name]:
+            pytest.skip(meaning)
 
 
 @pytest.fixture(scope="session")
-def outside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+def command_line(pytestconfig: pytest.Config) -> CommandLine:
+    """What pytest was told about the device."""
+    option = pytestconfig.getoption
+    return CommandLine(
+        services=option("embedded_services"),
+        target=option("target"),
+        build=Build(Path(option("app_path")), Path(option("build_dir"))),
+        qemu_program=option("qemu_prog_path"),
+        qemu_extra_args=option("qemu_extra_args"),
+        espemu_program=option("espemu_prog_path"),
+        has_port=option("port") is not None,
+    )
+
+
+@pytest.fixture(scope="session")
+def outside(
+    command_line: CommandLine, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Outside]:
     """A running cloud, and the means to look at it."""
-    fleet: Path | None = request.config.getoption("--fleet")
-    directory = fleet or tmp_path_factory.mktemp("cloud")
-    outside = Outside(World(directory, Transcript(), seed=0))
-    try:
-        if fleet is None:
-            outside.do(outside.cloud.init([request.config.getoption("--broker-host")]))
-        outside.do(outside.world.__aenter__())
-        try:
-            outside.do(outside.world.cloud_up())
-            yield outside
-        finally:
-            outside.do(outside.world.__aexit__(None, None, None))
-    finally:
-        outside.close()
+    kind = machine_type(command_line.services, command_line.target)
+    fleet: Path | None = pytestconfig.getoption("--fleet")
+    if fleet is None and kind is not Linux:
+        fleet = command_line.build.bootstrap_dir
+    host: str | None = pytestconfig.getoption("--broker-host") or kind.host
+    with Outside.running(tmp_path_factory.mktemp("cloud"), fleet, host) as outside:
+        yield outside
 
 
 @pytest.fixture
 def device_id() -> str:
-    """A name no other test uses, nor an earlier run on the same fleet."""
+    """A name no other test uses, nor an earlier run on the same board."""
     return f"dut-{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
-def device_environment(
-    target: str, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a device has before it is switched on: on Linux a state directory and files from the factory."""
-    if target == LINUX:
-        factory = tmp_path / "factory"
-        shutil.copytree(outside.cloud.layout.bootstrap, factory)
-        monkeypatch.setenv("CERT_AGENT_HOME", str(tmp_path / "state"))
-        monkeypatch.setenv("CERT_AGENT_BOOTSTRAP_DIR", str(factory))
+def machine(command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """What the device runs on."""
+    machine = machine_type(command_line.services, command_line.target)(command_line, tmp_path)
+    if machine.missing:
+        pytest.skip(machine.missing)
+    for name, value in machine.environment.items():
+        monkeypatch.setenv(name, value)
+    return machine
+
+
+# These take the place of fixtures of pytest-embedded, which start the device with them.
 
 
 @pytest.fixture
-def device(
-    device_environment: None, dut: Dut, outside: Outside, device_id: str, request: pytest.FixtureRequest
-) -> Dut:
-    """The device under test, set up for the cloud and restarted with its settings."""
-    settings = outside.cloud.device_settings(device_id)
-    settings["broker"] = request.config.getoption("--broker-host")
-    for key, value in settings.items():
-        dut.write(f"config set {key} {value}")
-        dut.expect_exact(f"config: {key}={value}")
-    dut.write("restart")
-    dut.expect_exact(f"boot: id={device_id}")
+def start_options(machine: Machine) -> dict[str, str]:
+    """How the device is started."""
+    return machine.options()
+
+
+@pytest.fixture
+def qemu_image_path(start_options: dict[str, str]) -> str | None:
+    return start_options.get("qemu_image_path")
+
+
+@pytest.fixture
+def qemu_extra_args(start_options: dict[str, str]) -> str | None:
+    return start_options.get("qemu_extra_args")
+
+
+@pytest.fixture
+def espemu_image_path(start_options: dict[str, str]) -> str | None:
+    return start_options.get("espemu_image_path")
+
+
+@pytest.fixture
+def skip_regenerate_image() -> bool:
+    return True
+
+
+@pytest.fixture
+def factory(machine: Machine, outside: Outside) -> None:
+    """The bootstrap identity, for a device that does not have it built in."""
+    if isinstance(machine, Linux):
+        shutil.copytree(outside.cloud.layout.bootstrap, machine.factory)
+
+
+@pytest.fixture
+def console(factory: None, machine: Machine, dut: Dut) -> Dut:
+    """A new device whose console can be typed at."""
+    dut.pexpect_proc.timeout = machine.patience_s
+    machine.make_new(dut)
+    if machine.prompt:
+        dut.expect_exact(machine.prompt)
     return dut
 
 
 @pytest.fixture
-def cut_power(target: str, app_path: str, build_dir: str) -> Callable[[Dut], Dut]:
+def device(console: Dut, outside: Outside, device_id: str) -> Dut:
+    """The device under test, set up for the cloud and restarted with its settings."""
+    for key, value in outside.device_settings(device_id).items():
+        console.write(f"config set {key} {value}")
+        console.expect_exact(f"config: {key}={value}")
+    console.write("restart")
+    console.expect_exact(f"boot: id={device_id}")
+    return console
+
+
+@pytest.fixture
+def cut_power(machine: Machine) -> Callable[[Dut], Dut]:
     """Take the power from a running device and give it back; the device to go on with is the result."""
 
     def cut(dut: Dut) -> Dut:
-        if target != LINUX:
-            dut.serial.hard_reset()
-            return dut
-        dut.serial.kill()
-        dut.serial.wait()
-        return DutFactory.create(target=target, app_path=app_path, build_dir=build_dir)
+        dut = machine.cut_power(dut)
+        dut.pexpect_proc.timeout = machine.patience_s
+        return dut
 
     return cut

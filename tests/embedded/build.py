@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ESP-IDF's build system left in a build directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+UNITS = {"KB": 1 << 10, "MB": 1 << 20}
+
+
+class Build:
+    """A built app."""
+
+    def __init__(self, app_path: Path, build_dir: Path) -> None:
+        """Find the build where pytest-embedded does: below the app, or else where the path says."""
+        self.app_path = app_path
+        below = app_path / build_dir
+        self.directory = below if below.is_dir() else build_dir
+
+    @property
+    def bootstrap_dir(self) -> Path | None:
+        """The folder the firmware's bootstrap identity was taken from."""
+        setting = self._json("config/sdkconfig.json").get("CERT_APP_BOOTSTRAP_DIR")
+        return self.app_path / setting if setting else None
+
+    def flash_image(self) -> bytes:
+        """The content of a flash chip this build has been flashed to."""
+        flash = self._json("flasher_args.json")
+        size: str = flash["flash_settings"]["flash_size"]
+        image = bytearray(b"\xff" * (int(size[:-2]) * UNITS[size[-2:]]))
+        for offset, name in flash["flash_files"].items():
+            content = (self.directory / name).read_bytes()
+            image[int(offset, 0) : int(offset, 0) + len(content)] = content
+        return bytes(image)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.directory / name).read_bytes())
+        return content

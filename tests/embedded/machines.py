@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a device under test runs on, and how it is switched off and on again.
+
+A machine gives pytest-embedded the options that have to differ between tests: a flash and eFuses of its own.
+"""
+
+import secrets
+import shutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pytest_embedded import Dut, DutFactory
+
+from fleetpki.sim.cloud import HOST
+from tests.embedded.build import Build
+
+QEMU_PROGRAMS = {"esp32c3": "qemu-system-riscv32", "esp32s3": "qemu-system-xtensa"}
+
+#: Offset of the MAC address in the eFuses of these chips.
+EFUSE_MAC = 0x18
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What pytest was told about the device."""
+
+    services: str
+    target: str
+    build: Build
+    qemu_program: str | None
+    qemu_extra_args: str | None
+    espemu_program: str | None
+    has_port: bool
+
+
+class Machine(ABC):
+    """One device under test, new from the factory."""
+
+    #: Where the device finds the machine that runs the tests; None: the fleet knows.
+    host: ClassVar[str | None] = None
+    #: What the console says when it can be typed at.
+    prompt: ClassVar[str | None] = "cert>"
+    #: How long the device may take for what it does: an RSA key takes a real chip a minute.
+    patience_s: ClassVar[int] = 180
+    #: Whether burning an eFuse harms nothing.
+    efuses_are_a_file: ClassVar[bool] = False
+
+    def __init__(self, command_line: CommandLine, directory: Path) -> None:
+        """Prepare a device that keeps what it has in ``directory``."""
+        self.command_line = command_line
+        self.directory = directory
+
+    @property
+    def missing(self) -> str | None:
+        """What is not there for this device to run, and how to get it."""
+        return None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables of the device's process."""
+        return {}
+
+    def options(self) -> dict[str, Any]:
+        """The options of pytest-embedded for the next start."""
+        return {}
+
+    def make_new(self, dut: Dut) -> None:
+        """Make a device that other tests have used as it was when it came from the factory."""
+        return
+
+    @abstractmethod
+    def cut_power(self, dut: Dut) -> Dut:
+        """Take the power away and give it back; the device to go on with is the result."""
+
+    def _start_again(self) -> Dut:
+        return DutFactory.create(
+            target=self.command_line.target,
+            app_path=str(self.command_line.build.app_path),
+            build_dir=str(self.command_line.build.directory.absolute()),
+            **self.options(),
+        )
+
+
+class Linux(Machine):
+    """The program for Linux: flash, or state, in a directory."""
+
+    host = HOST
+    prompt = None
+    patience_s = 30
+
+    @property
+    def factory(self) -> Path:
+        """Where the program finds its bootstrap identity."""
+        return self.directory / "factory"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "CERT_AGENT_HOME": str(self.directory / "state"),
+            "CERT_AGENT_BOOTSTRAP_DIR": str(self.factory),
+        }
+
+    def cut_power(self, dut: Dut) -> Dut:
+        dut.serial.kill()
+        dut.serial.wait()
+        return self._start_again()
+
+
+class Qemu(Machine):
+    """Espressif's QEMU; the flash and the eFuses are files, RTC memory ends with the process."""
+
+    host = "10.0.2.2"
+    efuses_are_a_file = True
+
+    def __init__(self, command_line: CommandLine, directory: Path) -> None:
+        super().__init__(command_line, directory)
+        self.flash = directory / "flash.bin"
+        self.efuses = directory / "efuses.bin"
+        if self.missing is None:
+            self.flash.write_bytes(command_line.build.flash_image())
+            self.efuses.write_bytes(new_efuses(command_line.target))
+
+    @property
+    def missing(self) -> str | None:
+        target = self.command_line.target
+        if target not in QEMU_PROGRAMS:
+            return f"QEMU runs {' and '.join(QEMU_PROGRAMS)}, not {target}"
+        program = self.command_line.qemu_program or QEMU_PROGRAMS[target]
+        if shutil.which(program):
+            return None
+        return f"no {program}: get it with ESP-IDF's idf_tools.py, or give --qemu-prog-path"
+
+    def options(self) -> dict[str, Any]:
+        target = self.command_line.target
+        arguments = [
+            self.command_line.qemu_extra_args or "",
+            # Time counts instructions: watchdogs and timeouts do not depend on how busy this machine is.
+            "-icount 3",
+            "-nic user,model=open_eth",
+            # The emulated random numbers are those of the seed: each start has its own.
+            f"-seed {secrets.randbits(32)}",
+            f"-drive file={self.efuses},if=none,format=raw,id=efuse",
+            f"-global driver=nvram.{target}.efuse,property=drive,value=efuse",
+        ]
+        return {
+            "qemu_prog_path": self.command_line.qemu_program,
+            "qemu_image_path": str(self.flash),
+            "qemu_extra_args": " ".join(arguments),
+            "skip_regenerate_image": True,
+        }
+
+    def cut_power(self, dut: Dut) -> Dut:
+        dut.qemu.kill()
+        dut.qemu.wait()
+        dut.qemu.close()
+        return self._start_again()
+
+
+class EspEmu(Machine):
+    """Espressif's esp-emu."""
+
+    def __init__(self, command_line: CommandLine, directory: Path) -> None:
+        super().__init__(command_line, directory)
+        self.flash = directory / "flash.bin"
+        if self.missing is None:
+            self.flash.write_bytes(command_line.build.flash_image())
+
+    @property
+    def missing(self) -> str | None:
+        program = self.command_line.espemu_program or "esp-emu"
+        if shutil.which(program):
+            return None
+        return f"no {program}: install Espressif's esp-emu, or give --espemu-prog-path"
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "espemu_prog_path": self.command_line.espemu_program,
+            "espemu_image_path": str(self.flash),
+            "skip_regenerate_image": True,
+        }
+
+    def cut_power(self, dut: Dut) -> Dut:
+        dut.espemu.kill()
+        dut.espemu.wait()
+        dut.espemu.close()
+        return self._start_again()
+
+
+class Board(Machine):
+    """A real chip at a serial port."""
+
+    @property
+    def missing(self) -> str | None:
+        return None if self.command_line.has_port else "no board: connect one and give its --port"
+
+    def make_new(self, dut: Dut) -> None:
+        dut.serial.erase_partition("certs")
+
+    def cut_power(self, dut: Dut) -> Dut:
+        # The chip's enable pin: to all but the flash it is a loss of power.
+        dut.serial.hard_reset()
+        return dut
+
+
+def machine_type(services: str, target: str) -> type[Machine]:
+    """What the device runs on, by what pytest-embedded was told."""
+    names = services.split(",")
+    if target == "linux":
+        return Linux
+    if "qemu" in names:
+        return Qemu
+    return EspEmu if "espemu" in names else Board
+
+
+def new_efuses(target: str) -> bytes:
+    """The eFuses of a chip from the fab: nothing burned but a MAC address of its own."""
+    from pytest_embedded_qemu.qemu import QEMU_TARGETS
+
+    mac = bytes([0x02]) + secrets.token_bytes(5)  # locally administered
+    efuses = bytearray(QEMU_TARGETS[target].default_efuse)
+    efuses[EFUSE_MAC : EFUSE_MAC + len(mac)] = mac[::-1]
+    return bytes(efuses)

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The cloud of a device under test."""
+
+import asyncio
+import contextlib
+import shutil
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pytest
+
+from fleetpki.config import LOOPBACK_NAMES
+from fleetpki.sim.cloud import Cloud
+from fleetpki.sim.transcript import Transcript
+from fleetpki.sim.world import World
+
+T = TypeVar("T")
+
+
+class Outside:
+    """The world around the device, for tests that are not asynchronous: its event loop runs in a thread."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.cloud: Cloud = world.cloud
+        self.host = ""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="outside")
+        self._thread.start()
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, directory: Path, fleet: Path | None, host: str | None) -> Iterator[Self]:
+        """A cloud below ``directory`` on free ports: a new one, or a copy of one that firmware was built for.
+
+        ``host`` is where devices find it; None: where the fleet says.
+        """
+        outside = cls(World(directory, Transcript(), seed=0))
+        try:
+            if fleet is None:
+                outside.do(outside.cloud.init([host] if host else []))
+            else:
+                copy(fleet, outside.cloud)
+            outside.host = outside._reachable_at(host)
+            outside.do(outside.world.__aenter__())
+            try:
+                outside.do(outside.world.cloud_up())
+                yield outside
+            finally:
+                outside.do(outside.world.__aexit__(None, None, None))
+        finally:
+            outside._close()
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run asynchronous work to its end."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def device_settings(self, device_id: str) -> dict[str, str | int]:
+        """What has to be set on the device."""
+        return self.cloud.device_settings(device_id) | {"broker": self.host}
+
+    def _reachable_at(self, host: str | None) -> str:
+        hosts = self.cloud.settings.hosts
+        if host is None:
+            host = next((name for name in hosts if name not in LOOPBACK_NAMES), LOOPBACK_NAMES[0])
+        if host not in hosts:
+            pytest.fail(
+                f"the fleet's broker is known as {hosts}, not as {host}: make the fleet with --host {host}"
+            )
+        return host
+
+    def _close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def copy(fleet: Path, cloud: Cloud) -> None:
+    """Copy a fleet: each run has a registry and ports of its own, and leaves nothing behind."""
+    original = fleet / "fleet"
+    if not original.is_dir():
+        pytest.fail(
+            f"no fleet in {original}: build the firmware with an identity of scripts/make_test_pki.py, "
+            "or say with --fleet where the fleet is"
+        )
+    shutil.copytree(original, cloud.layout.directory)
