@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "agent_port.h"
 #include "cert_mgmt/cert_agent.h"
 #include "cert_mgmt/cert_console.h"
 #include "cert_port_esp/cert_port_esp.h"
@@ -18,7 +18,7 @@
 #include "esp_app_desc.h"
 #include "esp_check.h"
 #include "esp_log.h"
-#include "esp_random.h"
+#include "esp_system.h"
 #include "esp_timer.h"
 #include "event_queue.h"
 #include "freertos/FreeRTOS.h"
@@ -54,113 +54,13 @@ static cert_agent_t s_agent;
 static cert_agent_config_t s_config;
 static cert_settings_t s_settings;      /* as the console sees them */
 static cert_settings_t s_boot_settings; /* as they were at boot: a change takes effect at the next restart */
-static cert_log_level_t s_log_level = CERT_LOG_INFO;
+static esp_err_t s_store_error;         /* why there is no agent; ESP_OK: there is one */
 static bool s_is_booted;
-static bool s_restart_requested;
 
 static uint64_t now_ms(void)
 {
     return (uint64_t)esp_timer_get_time() / 1000;
 }
-
-/* ---------------------------------------------------------------- what the agent asks for */
-
-static cert_status_t kv_read(void *ctx, const char *key, uint8_t *buf, size_t cap, size_t *len)
-{
-    (void)ctx;
-    return nvs_store_read(key, buf, cap, len);
-}
-
-static cert_status_t kv_write(void *ctx, const char *key, const uint8_t *data, size_t len)
-{
-    (void)ctx;
-    return nvs_store_write(key, data, len);
-}
-
-static cert_status_t kv_erase(void *ctx, const char *key)
-{
-    (void)ctx;
-    return nvs_store_erase(key);
-}
-
-static cert_boot_ram_t *boot_ram(void *ctx)
-{
-    (void)ctx;
-    return platform_boot_ram();
-}
-
-static int64_t wall_clock(void *ctx)
-{
-    (void)ctx;
-    int64_t now = (int64_t)time(NULL);
-    return now >= CERT_PORT_BUILD_TIME ? now : 0;
-}
-
-static void fill_random(void *ctx, uint8_t *buf, size_t len)
-{
-    (void)ctx;
-    esp_fill_random(buf, len);
-}
-
-static void connect_mqtt(void *ctx, const cert_connect_t *request)
-{
-    (void)ctx;
-    bool bootstrap = request->identity == CERT_IDENTITY_BOOTSTRAP;
-    mqtt_link_open(request, s_boot_settings.broker, bootstrap ? s_boot_settings.bootstrap_port : s_boot_settings.port);
-}
-
-static void disconnect_mqtt(void *ctx)
-{
-    (void)ctx;
-    mqtt_link_close();
-}
-
-static void subscribe(void *ctx, const char *topic)
-{
-    (void)ctx;
-    mqtt_link_subscribe(topic);
-}
-
-static cert_status_t publish(void *ctx, const char *topic, const char *payload, size_t len)
-{
-    (void)ctx;
-    return mqtt_link_publish(topic, payload, len);
-}
-
-static void request_restart(void *ctx)
-{
-    (void)ctx;
-    s_restart_requested = true;
-}
-
-static void report(void *ctx, cert_log_level_t level, const char *line)
-{
-    (void)ctx;
-    static const esp_log_level_t levels[] = {
-        [CERT_LOG_ERROR] = ESP_LOG_ERROR,
-        [CERT_LOG_WARN] = ESP_LOG_WARN,
-        [CERT_LOG_INFO] = ESP_LOG_INFO,
-        [CERT_LOG_DEBUG] = ESP_LOG_DEBUG,
-    };
-    if (level <= s_log_level) {
-        ESP_LOG_LEVEL(levels[level], "cert_mgmt", "%s", line);
-    }
-}
-
-static const cert_port_t s_port = {
-    .kv_read = kv_read,
-    .kv_write = kv_write,
-    .kv_erase = kv_erase,
-    .boot_ram = boot_ram,
-    .wall_clock = wall_clock,
-    .random = fill_random,
-    .connect = connect_mqtt,
-    .disconnect = disconnect_mqtt,
-    .subscribe = subscribe,
-    .publish = publish,
-    .restart = request_restart,
-    .log = report,
-};
 
 /* ---------------------------------------------------------------- console */
 
@@ -174,21 +74,44 @@ static void print_line(void *ctx, const char *text)
 static cert_status_t power_cycle(void *ctx)
 {
     (void)ctx;
-    s_restart_requested = platform_lose_boot_ram();
-    return s_restart_requested ? CERT_OK : CERT_ERR_STORAGE;
+    if (!platform_lose_boot_ram()) {
+        return CERT_ERR_STORAGE;
+    }
+    agent_port.restart(agent_port.ctx);
+    return CERT_OK;
 }
 #endif
 
-static const cert_console_t s_console = {
-    .agent = &s_agent,
-    .settings = &s_settings,
-    .port = &s_port,
-    .log_level = &s_log_level,
-    .print = print_line,
-#if CONFIG_IDF_TARGET_LINUX
-    .power_cycle = power_cycle,
+/** What the port adds to the answer to `status`. */
+static void print_port_status(void)
+{
+    if (s_store_error != ESP_OK) {
+        printf("store: error=%s (0x%x), see the log; nothing was changed\n", esp_err_to_name(s_store_error),
+               (unsigned)s_store_error);
+    }
+#if !CONFIG_IDF_TARGET_LINUX
+    printf("memory: heap_free=%" PRIu32 " heap_lowest=%" PRIu32 " stack_lowest=%u\n", esp_get_free_heap_size(),
+           esp_get_minimum_free_heap_size(), (unsigned)uxTaskGetStackHighWaterMark(NULL));
 #endif
-};
+}
+
+static void run_line(const char *line)
+{
+    const cert_console_t console = {
+        .agent = &s_agent,
+        .settings = &s_settings,
+        .port = &agent_port,
+        .log_level = agent_port_log_level(),
+        .print = print_line,
+#if CONFIG_IDF_TARGET_LINUX
+        .power_cycle = power_cycle,
+#endif
+    };
+    cert_console_run(&console, line);
+    if (strncmp(line, "status", strlen("status")) == 0) {
+        print_port_status();
+    }
+}
 
 /* ---------------------------------------------------------------- the task */
 
@@ -210,7 +133,7 @@ static void handle(event_t *event)
                            event->message->len, now_ms());
         break;
     case EVENT_CONSOLE_LINE:
-        cert_console_run(&s_console, event->line);
+        run_line(event->line);
         break;
     }
     event_dispose(event);
@@ -219,6 +142,10 @@ static void handle(event_t *event)
 /** Boot the agent, or say why it stays offline. */
 static void boot_agent(void)
 {
+    if (s_store_error != ESP_OK) {
+        ESP_LOGE(TAG, "offline: the store cannot be used; nothing was changed");
+        return;
+    }
     ESP_LOGI(TAG, "version %s, device %s", s_config.firmware, s_config.device_id);
     if (s_boot_settings.broker[0] == '\0') {
         ESP_LOGW(TAG, "no broker is set: `config set broker HOST`, then `restart`");
@@ -237,10 +164,10 @@ static void run(void *arg)
 {
     (void)arg;
     boot_agent();
-    while (!s_restart_requested) {
+    while (!agent_port_restart_requested()) {
         uint32_t wait_ms = s_is_booted ? cert_agent_tick(&s_agent, now_ms()) : WAIT_MAX_MS;
         event_t event;
-        if (!s_restart_requested && event_queue_take(&event, wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS)) {
+        if (!agent_port_restart_requested() && event_queue_take(&event, wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS)) {
             handle(&event);
         }
     }
@@ -254,14 +181,14 @@ static esp_err_t load_settings(void)
 {
     cert_settings_default(&s_settings);
     strlcpy(s_settings.broker, CONFIG_CERT_PORT_BROKER, sizeof(s_settings.broker));
-    cert_status_t status = cert_settings_load(&s_settings, &s_port);
+    cert_status_t status = cert_settings_load(&s_settings, &agent_port);
     ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG,
                         "cannot use the settings in the store: %s; nothing was changed",
                         status == CERT_ERR_CORRUPT ? "corrupt" : "not readable");
     if (s_settings.id[0] == '\0') {
         char id[CERT_DEVICE_ID_MAX + 1];
         platform_make_id(id, sizeof(id));
-        status = cert_settings_set(&s_settings, &s_port, "id", id);
+        status = cert_settings_set(&s_settings, &agent_port, "id", id);
         ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG, "cannot store the device id: %s",
                             cert_status_code(status));
     }
@@ -285,21 +212,30 @@ static esp_err_t init_agent(const cert_port_esp_bootstrap_t *bootstrap)
         .hardware = CONFIG_IDF_TARGET,
         .firmware = esp_app_get_description()->version,
     };
-    cert_status_t status = cert_agent_init(&s_agent, &s_config, &s_port);
+    cert_status_t status = cert_agent_init(&s_agent, &s_config, &agent_port);
     ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_ARG, TAG, "cannot start as device \"%s\": %s",
                         s_config.device_id, cert_status_code(status));
     return ESP_OK;
 }
 
+static esp_err_t prepare(const cert_port_esp_bootstrap_t *bootstrap)
+{
+    agent_port_configure(&s_boot_settings);
+    s_store_error = nvs_store_open();
+    if (s_store_error == ESP_OK) {
+        s_store_error = load_settings();
+    }
+    return s_store_error == ESP_OK ? init_agent(bootstrap) : ESP_OK;
+}
+
 esp_err_t cert_port_esp_start(const cert_port_esp_bootstrap_t *bootstrap)
 {
-    esp_log_level_set("cert_mgmt", ESP_LOG_DEBUG); /* report() knows what is wanted */
+    esp_log_level_set("cert_mgmt", ESP_LOG_DEBUG); /* the port's log() knows what is wanted */
     ESP_RETURN_ON_FALSE(event_queue_init(), ESP_ERR_NO_MEM, TAG, "no memory for the event queue");
     ESP_RETURN_ON_ERROR(platform_init(), TAG, "the platform is not ready");
-    ESP_RETURN_ON_ERROR(nvs_store_open(), TAG, "the store cannot be used");
-    ESP_RETURN_ON_ERROR(load_settings(), TAG, "no settings");
-    ESP_RETURN_ON_ERROR(init_agent(bootstrap), TAG, "no agent");
+    ESP_RETURN_ON_ERROR(prepare(bootstrap), TAG, "no agent");
     BaseType_t made = xTaskCreate(run, "cert_agent", CONFIG_CERT_PORT_TASK_STACK, NULL, TASK_PRIORITY, NULL);
     ESP_RETURN_ON_FALSE(made == pdPASS, ESP_ERR_NO_MEM, TAG, "no memory for the agent's task");
-    return console_start();
+    ESP_RETURN_ON_ERROR(console_start(), TAG, "no console");
+    return s_store_error;
 }

@@ -11,6 +11,8 @@
 #include "esp_log.h"
 #include "mbedtls/platform_util.h"
 #include "nvs.h"
+#include "nvs_encryption.h"
+#include "nvs_encryption.h"
 #include "nvs_flash.h"
 #include "sdkconfig.h"
 
@@ -31,10 +33,11 @@ static bool s_is_open;
 #if CONFIG_NVS_ENCRYPTION
 static esp_err_t init_partition(void)
 {
-    nvs_sec_cfg_t keys;
-    esp_err_t error = nvs_flash_read_security_cfg_v2(nvs_flash_get_default_security_scheme(), &keys);
-    ESP_RETURN_ON_ERROR(error, TAG, "the NVS encryption keys cannot be read: they are made once, in the factory");
-    error = nvs_flash_secure_init_partition(PARTITION, &keys);
+    nvs_sec_cfg_t keys = { 0 };
+    esp_err_t error = nvs_encryption_keys(PARTITION, &keys);
+    if (error == ESP_OK) {
+        error = nvs_flash_secure_init_partition(PARTITION, &keys);
+    }
     mbedtls_platform_zeroize(&keys, sizeof(keys));
     return error;
 }
@@ -47,6 +50,10 @@ static esp_err_t init_partition(void)
 
 esp_err_t nvs_store_open(void)
 {
+    /* NVS would leave a partition as somebody else has opened it, encrypted or not, and call that a success. */
+    nvs_stats_t stats;
+    ESP_RETURN_ON_FALSE(nvs_get_stats(PARTITION, &stats) == ESP_ERR_NVS_NOT_INITIALIZED, ESP_ERR_INVALID_STATE, TAG,
+                        "NVS partition " PARTITION " is open already: it belongs to this component alone");
     ESP_RETURN_ON_ERROR(init_partition(), TAG, "NVS partition " PARTITION " cannot be used; nothing was changed");
     ESP_RETURN_ON_ERROR(nvs_open_from_partition(PARTITION, NAMESPACE, OPEN_MODE, &s_nvs), TAG,
                         "NVS namespace " NAMESPACE " cannot be opened");

@@ -15,8 +15,8 @@
 #include "esp_err.h"
 
 /**
- * @brief Open the partition, encrypted if CONFIG_NVS_ENCRYPTION is set. Never erases it and never makes a key: what
- * cannot be read today may be somebody's only identity.
+ * @brief Open the partition, encrypted if CONFIG_NVS_ENCRYPTION is set. Never erases it: what cannot be read today may
+ * be somebody's only identity.
  */
 esp_err_t nvs_store_open(void);
 

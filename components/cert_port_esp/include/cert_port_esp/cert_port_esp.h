@@ -29,13 +29,13 @@ typedef struct {
  * @brief Start the agent and its console. Call once; the network may come up before or after.
  *
  * Opens the NVS partition `certs`, which must exist; never erases it. Where `certs` cannot be opened, or was written by
- * a newer firmware, the reason is logged, nothing is touched, and the device stays offline.
+ * a newer firmware, nothing is touched and the device stays offline; the log and `status` at the console say why.
  *
  * @return
  *      - ESP_OK: the agent runs, or waits for a broker to be set at the console
  *      - ESP_ERR_INVALID_ARG: the agent does not accept the bootstrap identity or the stored settings
  *      - ESP_ERR_NO_MEM: no memory for the task, its queue or the console
- *      - ESP_ERR_INVALID_STATE: the store cannot be used
+ *      - any other: the store cannot be used; the console runs
  */
 esp_err_t cert_port_esp_start(const cert_port_esp_bootstrap_t *bootstrap);
 

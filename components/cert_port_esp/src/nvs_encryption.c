@@ -1,0 +1,83 @@
+/*
+ * SPDX-FileCopyrightText: 2026 The fleetpki authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "nvs_encryption.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "esp_check.h"
+#include "esp_log.h"
+#include "esp_partition.h"
+#include "nvs_sec_provider.h"
+#include "sdkconfig.h"
+
+#if CONFIG_NVS_SEC_KEY_PROTECT_USING_HMAC
+#define WHERE_KEYS_ARE "eFuse key block " STRINGIFY(CONFIG_NVS_SEC_HMAC_EFUSE_KEY_ID)
+#define NO_KEYS ESP_ERR_NVS_SEC_HMAC_KEY_NOT_FOUND
+#else
+#define WHERE_KEYS_ARE "the partition nvs_keys"
+#define NO_KEYS ESP_ERR_NVS_KEYS_NOT_INITIALIZED
+#endif
+#define STRINGIFY(value) STRINGIFY_EXPANDED(value)
+#define STRINGIFY_EXPANDED(value) #value
+
+static const char *TAG = "cert_agent";
+
+#if CONFIG_CERT_PORT_NVS_MAKE_KEYS
+/** Whether nothing has been written since the partition was erased. One that cannot be read counts as written. */
+static bool is_blank(const char *name)
+{
+    const esp_partition_t *partition =
+        esp_partition_find_first(ESP_PARTITION_TYPE_DATA, ESP_PARTITION_SUBTYPE_DATA_NVS, name);
+    if (partition == NULL) {
+        return false;
+    }
+    uint32_t words[64];
+    for (size_t offset = 0; offset < partition->size; offset += sizeof(words)) {
+        if (esp_partition_read_raw(partition, offset, words, sizeof(words)) != ESP_OK) {
+            return false;
+        }
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+            if (words[i] != UINT32_MAX) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys)
+{
+    ESP_RETURN_ON_FALSE(is_blank(partition), NO_KEYS, TAG,
+                        "there are no NVS encryption keys in " WHERE_KEYS_ARE ", but %s has been written to with some: "
+                        "none are made. Bring the keys back, or erase %s to start anew as a device without an identity",
+                        partition, partition);
+    ESP_LOGW(TAG, "first start: making the NVS encryption keys in " WHERE_KEYS_ARE);
+    return nvs_flash_generate_keys_v2(scheme, keys);
+}
+#else
+static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys)
+{
+    (void)scheme;
+    (void)partition;
+    (void)keys;
+    ESP_LOGE(TAG, "there are no NVS encryption keys in " WHERE_KEYS_ARE ": the factory has to put them there, or set "
+             "CONFIG_CERT_PORT_NVS_MAKE_KEYS");
+    return NO_KEYS;
+}
+#endif
+
+esp_err_t nvs_encryption_keys(const char *partition, nvs_sec_cfg_t *keys)
+{
+    nvs_sec_scheme_t *scheme = nvs_flash_get_default_security_scheme();
+    ESP_RETURN_ON_FALSE(scheme != NULL, ESP_ERR_INVALID_STATE, TAG,
+                        "NVS encryption is on, but no scheme for its keys is chosen in menuconfig");
+    esp_err_t error = nvs_flash_read_security_cfg_v2(scheme, keys);
+    if (error == NO_KEYS) {
+        return make_keys(scheme, partition, keys);
+    }
+    ESP_RETURN_ON_ERROR(error, TAG, "the NVS encryption keys in " WHERE_KEYS_ARE " cannot be used; none are made");
+    return ESP_OK;
+}
