@@ -10,7 +10,6 @@ from sqlalchemy import delete, select
 
 from fleetpki.errors import NotFound
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
-from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Alert, AlertEvent, AlertNotice
 

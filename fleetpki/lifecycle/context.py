@@ -32,6 +32,7 @@ class Policy:
     activation_window: timedelta = timedelta(hours=1)
     superseded_grace: timedelta = timedelta(hours=24)
     busy_retry_after_s: int = 60
+    alert_channels: tuple[str, ...] = ("log",)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def silent_at(asked_at: datetime, not_before: datetime, not_after: datetime) -> 
 
 def retry_at(failed_at: datetime, failures: int, not_after: datetime) -> datetime:
     """When a device whose rotation failed is asked again: later each time, but soon enough to matter."""
-    pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(failures - 1, 10))
+    pause = min(_LONGEST_RETRY, _FIRST_RETRY * (1 << min(failures - 1, 10)))
     return failed_at + max(_SHORTEST_RETRY, min(pause, (not_after - failed_at) / 8))
 
 
@@ -64,7 +64,7 @@ def repeat_at(said_at: datetime, repeats: int, rotation_id: str) -> datetime | N
     """
     if repeats >= MAX_REPEATS:
         return None
-    return said_at + _FIRST_REPEAT * 2**repeats * (1 + spread(rotation_id) / 2)
+    return said_at + _FIRST_REPEAT * (1 << repeats) * (1 + spread(rotation_id) / 2)
 
 
 def spread(name: str) -> float:

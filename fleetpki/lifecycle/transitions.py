@@ -136,9 +136,8 @@ def supersede(tx: Transaction, certificate: Certificate) -> None:
 
 def revoke(tx: Transaction, certificate: Certificate, reason: str) -> None:
     """Withdraw a certificate for good, and end its session."""
-    was_active = certificate.state == CertificateState.ACTIVE
     certificate.look_at = None
-    if was_active and certificate.device_id is not None:
+    if certificate.device_id is not None:
         look_again(tx, certificate.device_id, certificate)
     certificate.state = CertificateState.REVOKED
     certificate.revoked_at = tx.now
@@ -163,7 +162,7 @@ def revoke_all(tx: Transaction, certificates: Iterable[Certificate], reason: str
 
 def look_again(tx: Transaction, device_id: str, certificate: Certificate) -> None:
     """Let the monitor see at once what it said of a device and may not be true any more."""
-    if queries.open_alerts(tx.session, [device_id]):
+    if certificate.state == CertificateState.ACTIVE and queries.open_alerts(tx.session, [device_id]):
         certificate.look_at = tx.now
 
 
