@@ -5,10 +5,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python coverage fuzz size powercut lint format clean
+.PHONY: help setup build demo test test-c test-python chaos bench coverage fuzz size powercut lint format clean
 
 DEVICES ?= 1
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 100
 ARGS ?=
 PYTHON := .venv/bin/python
 # One build at a time per folder, however many makes run. Build output goes to stderr: stdout is the target's own.
@@ -45,6 +46,9 @@ test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 
 test-python: build # Cloud units, system tests, and the device's life through pytest-embedded
 	@$(PYTHON) -m pytest -q -n auto $(ARGS)
+
+chaos: build ## Kill the cloud's processes under load, ROUNDS times: nothing is lost or doubled
+	@FLEETPKI_KILL_ROUNDS=$(ROUNDS) $(PYTHON) -m pytest -q -p no:xdist tests/system/test_kill.py $(ARGS)
 
 fuzz: setup ## Fuzz the device core under sanitizers; see tests/fuzz/README.md
 	@scripts/setup.sh clang libclang-rt-dev
