@@ -3,17 +3,19 @@
 """The fleet directory: where everything lies, and the settings in ``fleet.toml``."""
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fleetpki.errors import FleetError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
+HttpUrl = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?$")]
 
 #: The services reach the broker of ``fleetpki up`` here, so its certificate always has these names too.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1")
@@ -29,11 +31,17 @@ class Settings(BaseModel):
     port: Port = 8883
     bootstrap_port: Port = 8884
     service_port: Port = 8885
+    public_url: HttpUrl | None = None
     device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     activation_window_s: Seconds = 3600
     superseded_grace_s: Seconds = 86400
     outbox_poll_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
     housekeeping_s: Seconds = 60
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash_at_the_end(cls, url: str | None) -> str | None:
+        return url and url.rstrip("/")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -43,7 +51,9 @@ class Settings(BaseModel):
 
     def to_toml(self) -> str:
         """The settings as a commented file."""
-        return TEMPLATE.format_map({name: json.dumps(value) for name, value in self.model_dump().items()})
+        values = self.model_dump(exclude_none=True)
+        text = TEMPLATE.format_map({name: json.dumps(values.get(name)) for name in type(self).model_fields})
+        return re.sub(r"^(\w+) = null$", r"# \1 =", text, flags=re.MULTILINE)
 
 
 TEMPLATE = """\
@@ -61,6 +71,10 @@ bind = {bind}
 port = {port}
 bootstrap_port = {bootstrap_port}
 service_port = {service_port}
+
+# Where the world reaches our HTTP port, e.g. "http://pki.example.com". New certificates carry it as the
+# address of their revocation list and of OCSP: keep it for as long as certificates that carry it are valid.
+public_url = {public_url}
 
 # How long a device certificate is valid.
 device_validity_days = {device_validity_days}

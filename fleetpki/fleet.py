@@ -18,8 +18,10 @@ from fleetpki.config import LOOPBACK_NAMES, Layout, Settings, load_settings
 from fleetpki.errors import FleetError
 from fleetpki.lifecycle import Context, Policy, register_hierarchy, utc_now
 from fleetpki.mqtt.bus import Bus
+from fleetpki.pki import key_files
 from fleetpki.pki.hierarchy import Credential, Hierarchy, make_hierarchy
-from fleetpki.pki.issuer import Issuer
+from fleetpki.pki.keyring import KeyRing
+from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.database import Sessions, create_registry, open_registry
 
 MIN_PASSPHRASE = 12
@@ -86,7 +88,9 @@ def create(
         )
     for path in (directory, root_directory):
         _check_absent(path)
-    hierarchy = make_hierarchy(hosts=settings.hosts, now=utc_now(), bootstrap_name=bootstrap_name)
+    hierarchy = make_hierarchy(
+        hosts=settings.hosts, now=utc_now(), bootstrap_name=bootstrap_name, public_url=settings.public_url
+    )
     try:
         _write_both(directory, root_directory, passphrase, hierarchy, settings)
     except (OSError, OperationalError) as error:
@@ -194,10 +198,14 @@ def _sync_directory(path: Path) -> None:
 
 
 def _context(layout: Layout, settings: Settings, sessions: Sessions) -> Context:
-    certificate, key = layout.ca / "issuing.crt", layout.ca / "issuing.key"
     policy = Policy(
         device_validity=timedelta(days=settings.device_validity_days),
         activation_window=timedelta(seconds=settings.activation_window_s),
         superseded_grace=timedelta(seconds=settings.superseded_grace_s),
+        public_url=settings.public_url,
     )
-    return Context(sessions, Issuer.from_pem(certificate.read_bytes(), key.read_bytes()), policy)
+
+    def open_key(uri: str) -> PrivateKey:
+        return key_files.load(layout.directory / uri.removeprefix(key_files.SCHEME), passphrase=None)
+
+    return Context(sessions, KeyRing(open_key), policy)

@@ -13,6 +13,7 @@ from fleetpki import lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import authorities
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Certificate, CertificateState, Device
@@ -107,7 +108,7 @@ def issue(
             "device_id": device_id,
             "certificate_id": certificate.certificate_id,
             "certificate": certificate.signed_pem,
-            "chain": fleet.context.issuer.chain_pem,
+            "chain": authorities.chain(fleet.context, certificate),
         },
         f"wrote certificate {certificate.certificate_id} to {output}"
         if output

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every rule works with: registry, issuer, policy and clock; and the transaction it runs in."""
+"""What every rule works with: registry, keys, policy and clock; and the transaction it runs in."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from fleetpki.errors import Rejected
 from fleetpki.pki import profiles
-from fleetpki.pki.issuer import Issuer
+from fleetpki.pki.keyring import KeyRing
+from fleetpki.pki.ocsp import Delegates
 from fleetpki.registry import audit
 from fleetpki.registry.database import Sessions
 
@@ -32,6 +33,8 @@ class Policy:
     activation_window: timedelta = timedelta(hours=1)
     superseded_grace: timedelta = timedelta(hours=24)
     busy_retry_after_s: int = 60
+    public_url: str | None = None
+    """Where the world finds revocation lists and OCSP; certificates carry it. None: they carry no address."""
     alert_channels: tuple[str, ...] = ("log",)
 
 
@@ -55,9 +58,10 @@ class Context:
     """Everything a rule needs from outside."""
 
     sessions: Sessions
-    issuer: Issuer
+    keyring: KeyRing
     policy: Policy = field(default_factory=Policy)
     clock: Callable[[], datetime] = utc_now
+    delegates: Delegates = field(default_factory=Delegates)
 
     @contextmanager
     def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import issuance
+from fleetpki.lifecycle import authorities, issuance
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.lifecycle.parties import (
     known_device,
@@ -45,7 +45,7 @@ def enroll(
     certificate = issuance.release(ctx, sender, certificate, csr.public_key)
     return Enrolled(
         certificate_pem=certificate.signed_pem,
-        chain_pem=ctx.issuer.chain_pem,
+        chain_pem=authorities.chain(ctx, certificate),
         certificate_id=certificate.signed_id,
         time=ctx.clock(),
     )

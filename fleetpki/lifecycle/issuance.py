@@ -13,6 +13,7 @@ sign the same record agree in step 3 on the one certificate that is released.
 from cryptography import x509
 
 from fleetpki.errors import Code, Rejected
+from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.lifecycle.transitions import REPLACED, advance, revoke
 from fleetpki.pki import profiles
@@ -20,8 +21,10 @@ from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.issuer import Plan, to_pem
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
+    Authority,
     Certificate,
     CertificateState,
     Device,
@@ -60,7 +63,8 @@ def record(
     former = queries.pending_certificate(tx.session, device.device_id)
     if former is not None:
         revoke(tx, former, REPLACED)
-    plan = ctx.issuer.plan(
+    authority = authorities.active(tx.session)
+    plan = authorities.issuer(ctx, authority).plan(
         profiles.DEVICE, device.device_id, public_key, tx.now, validity=ctx.policy.device_validity
     )
     certificate = Certificate(
@@ -72,6 +76,8 @@ def record(
         not_before=plan.not_before,
         not_after=plan.not_after,
         state=CertificateState.RECORDED,
+        issuer_id=authority.authority_id,
+        crl_partition=plan.crl_partition,
         request_id=request_id,
         recorded_at=tx.now,
     )
@@ -83,7 +89,9 @@ def record(
 
 def sign(ctx: Context, recorded: Certificate, public_key: PublicKey) -> x509.Certificate:
     """Step 2."""
-    return ctx.issuer.sign(
+    with reading(ctx.sessions) as session:
+        issuer = authorities.issuer(ctx, session.get_one(Authority, recorded.issuer_id))
+    return issuer.sign(
         Plan(
             profile=profiles.DEVICE,
             common_name=recorded.common_name,
@@ -91,6 +99,7 @@ def sign(ctx: Context, recorded: Certificate, public_key: PublicKey) -> x509.Cer
             serial=int(recorded.serial, 16),
             not_before=recorded.not_before,
             not_after=recorded.not_after,
+            crl_partition=recorded.crl_partition,
         )
     )
 

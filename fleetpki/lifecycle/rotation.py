@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from fleetpki.errors import Code, FleetError, Rejected
-from fleetpki.lifecycle import issuance
+from fleetpki.lifecycle import authorities, issuance
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.lifecycle.parties import known_device, require_in_service, require_sender
 from fleetpki.lifecycle.terms import Issued, KeyRequest, PushedCredential
@@ -106,7 +106,7 @@ def push_rotation(
     certificate = issuance.release(ctx, actor, recorded, public_key)
     credential = PushedCredential(
         certificate_pem=certificate.signed_pem,
-        chain_pem=ctx.issuer.chain_pem,
+        chain_pem=authorities.chain(ctx, certificate),
         certificate_id=certificate.signed_id,
         private_key_pem=keys.private_key_pem(private_key).decode("ascii"),
     )
@@ -155,7 +155,7 @@ def answer_csr(
         with _closing_on_refusal(tx, rotation):
             recorded = _answer_to(ctx, tx, device, rotation, csr)
     issued = issuance.release(ctx, sender, recorded, csr.public_key)
-    return Issued(rotation_id, issued.signed_pem, ctx.issuer.chain_pem, issued.signed_id)
+    return Issued(rotation_id, issued.signed_pem, authorities.chain(ctx, issued), issued.signed_id)
 
 
 def abandon_rotation(

@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 
 from fleetpki.errors import Code
-from fleetpki.lifecycle import renewal
+from fleetpki.lifecycle import authorities, renewal
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.registry import outbox, queries
 from fleetpki.registry.models import (
@@ -182,7 +182,7 @@ def say_again(ctx: Context, tx: Transaction, rotation: Rotation) -> bool:
     elif rotation.initiator != Initiator.DEVICE:  # it may have lost its key too: start from the beginning
         send_rotate(tx, rotation)
     elif new is not None and new.pem is not None:
-        send_issued(tx, rotation, new, ctx.issuer.chain_pem)
+        send_issued(tx, rotation, new, authorities.chain(ctx, new))
     else:
         return False
     return True

@@ -17,10 +17,16 @@ from datetime import datetime
 from cryptography import x509
 
 from fleetpki.pki import keys, profiles
-from fleetpki.pki.issuer import Issuer, Plan, build, signature_hash, subject_name, to_pem
+from fleetpki.pki.issuer import Issuer, Plan, Repository, build, signature_hash, subject_name, to_pem
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.pki.lint import lint
 from fleetpki.pki.profiles import BACKDATE, Profile
+
+#: The names of a new fleet's authorities.
+ROOT, ISSUING, BOOTSTRAP_CA = "root", "issuing", "bootstrap-ca"
+
+#: How many parts the revocation list of an issuing authority has. Those of other authorities are whole.
+ISSUING_PARTITIONS = 16
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,29 @@ class Hierarchy:
 
 
 def make_hierarchy(
-    *, hosts: Sequence[str], now: datetime, name: str = "fleetpki", bootstrap_name: str = "bootstrap-1"
+    *,
+    hosts: Sequence[str],
+    now: datetime,
+    name: str = "fleetpki",
+    bootstrap_name: str = "bootstrap-1",
+    public_url: str | None = None,
 ) -> Hierarchy:
     """Make a new hierarchy; ``hosts`` are the names and addresses devices reach the broker at."""
+
+    def repository(authority: str) -> Repository | None:
+        return None if public_url is None else Repository(public_url, authority)
+
     root = make_root(profiles.ROOT, f"{name} root CA", KeyType.EC_P384, now)
-    issuing = make_credential(Issuer(root.certificate, root.key), profiles.ISSUING, f"{name} issuing CA", now)
+    top = Issuer(root.certificate, root.key, repository=repository(ROOT))
+    issuing = make_credential(top, profiles.ISSUING, f"{name} issuing CA", now)
     bootstrap_ca = make_root(profiles.BOOTSTRAP_CA, f"{name} bootstrap CA", KeyType.EC_P256, now)
-    operational = Issuer(issuing.certificate, issuing.key, chain_pem=issuing.certificate_pem)
+    operational = Issuer(
+        issuing.certificate,
+        issuing.key,
+        chain_pem=issuing.certificate_pem,
+        repository=repository(ISSUING),
+        crl_partitions=ISSUING_PARTITIONS,
+    )
     claims = Issuer(bootstrap_ca.certificate, bootstrap_ca.key)
     return Hierarchy(
         root=root,

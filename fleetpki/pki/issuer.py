@@ -4,7 +4,7 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from fleetpki.errors import FleetError
 from fleetpki.pki import keys
@@ -45,12 +45,43 @@ class Plan:
     not_before: datetime
     not_after: datetime
     hosts: tuple[str, ...] = ()
+    crl_partition: int | None = None
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where everybody finds what an authority publishes."""
+
+    public_url: str
+    authority: str
+
+    def crl(self, partition: int) -> str:
+        """The URL of a partition of its revocation list."""
+        return f"{self.public_url}/crl/{self.authority}/{partition}.crl"
+
+    @property
+    def ocsp(self) -> str:
+        """The URL of the OCSP responder."""
+        return f"{self.public_url}/ocsp"
+
+    @property
+    def certificate(self) -> str:
+        """The URL of its own certificate, in DER."""
+        return f"{self.public_url}/ca/{self.authority}.crt"
 
 
 class Issuer:
     """An authority's certificate and key, and the chain its certificates are sent with."""
 
-    def __init__(self, certificate: x509.Certificate, key: PrivateKey, chain_pem: str = "") -> None:
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        key: PrivateKey,
+        chain_pem: str = "",
+        *,
+        repository: Repository | None = None,
+        crl_partitions: int = 1,
+    ) -> None:
         """Pair a certificate with its key; refuses a key of another certificate."""
         if certificate.public_key() != key.public_key():
             raise FleetError(
@@ -59,6 +90,8 @@ class Issuer:
             )
         self.certificate = certificate
         self.chain_pem = chain_pem
+        self.repository = repository
+        self._crl_partitions = crl_partitions
         self._key = key
 
     @classmethod
@@ -75,6 +108,11 @@ class Issuer:
         if not isinstance(key, PrivateKey):
             raise FleetError("the issuing key is neither EC nor RSA", "restore ca/issuing.key from a backup")
         return cls(certificate, key, chain_pem=to_pem(certificate))
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that verifies what it signs."""
+        return self._key.public_key()
 
     def plan(
         self,
@@ -94,25 +132,33 @@ class Issuer:
                 "make a new issuing CA with the root key",
             )
         start = now.replace(microsecond=0)
+        serial = x509.random_serial_number()
         return Plan(
             profile=profile,
             common_name=common_name,
             public_key=public_key,
-            serial=x509.random_serial_number(),
+            serial=serial,
             not_before=max(start - BACKDATE, issuer.not_valid_before_utc),
             not_after=min(start + (validity or profile.validity), issuer.not_valid_after_utc),
             hosts=tuple(hosts),
+            crl_partition=serial % self._crl_partitions,
         )
 
     def sign(self, plan: Plan) -> x509.Certificate:
         """Lint the planned certificate under a throw-away signature, then sign it for real."""
-        builder = build(plan, self.certificate.subject, self._key.public_key())
+        builder = build(plan, self.certificate.subject, self._key.public_key(), self.repository)
         draft = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
         lint(draft, plan.profile, self.certificate)
         return builder.sign(self._key, signature_hash(self._key))
 
+    def sign_list(self, builder: x509.CertificateRevocationListBuilder) -> bytes:
+        """Sign a revocation list; its DER."""
+        return builder.sign(self._key, signature_hash(self._key)).public_bytes(serialization.Encoding.DER)
 
-def build(plan: Plan, issuer_name: x509.Name, issuer_key: PublicKey) -> x509.CertificateBuilder:
+
+def build(
+    plan: Plan, issuer_name: x509.Name, issuer_key: PublicKey, repository: Repository | None = None
+) -> x509.CertificateBuilder:
     """Put the plan into the form that is signed."""
     profile = plan.profile
     builder = (
@@ -134,6 +180,11 @@ def build(plan: Plan, issuer_name: x509.Name, issuer_key: PublicKey) -> x509.Cer
     if plan.hosts:
         names = x509.SubjectAlternativeName([_general_name(host) for host in plan.hosts])
         builder = builder.add_extension(names, critical=False)
+    if profile.has_status and repository is not None and plan.crl_partition is not None:
+        for extension in _addresses(profile, repository, plan.crl_partition):
+            builder = builder.add_extension(extension, critical=False)
+    if profile.no_check:
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
     return builder
 
 
@@ -159,6 +210,20 @@ def to_pem(certificate: x509.Certificate) -> str:
 
 def _key_usage(profile: Profile) -> x509.KeyUsage:
     return x509.KeyUsage(**{usage: usage in profile.key_usage for usage in _KEY_USAGES})
+
+
+def _addresses(profile: Profile, repository: Repository, partition: int) -> Iterator[x509.ExtensionType]:
+    """Revocation list, OCSP responder (not of authorities: their issuer is offline), issuer's certificate."""
+    access = [(AuthorityInformationAccessOID.CA_ISSUERS, repository.certificate)]
+    if not profile.is_ca:
+        access.insert(0, (AuthorityInformationAccessOID.OCSP, repository.ocsp))
+    point = x509.DistributionPoint([_url(repository.crl(partition))], None, None, None)
+    yield x509.CRLDistributionPoints([point])
+    yield x509.AuthorityInformationAccess(x509.AccessDescription(kind, _url(url)) for kind, url in access)
+
+
+def _url(url: str) -> x509.UniformResourceIdentifier:
+    return x509.UniformResourceIdentifier(url)
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -29,12 +29,21 @@ class Profile:
     is_ca: bool = False
     path_length: int | None = None
     names_hosts: bool = False
+    has_status: bool = False
+    """Whether it says where its revocation list, its status and its issuer's certificate are."""
+    no_check: bool = False
+    """Whether its own status need not be asked for (RFC 6960, 4.2.2.2.1): an OCSP signer's."""
 
 
-ROOT = Profile("root", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=1)
-ISSUING = Profile("issuing", 5 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0)
+ROOT = Profile("root", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=2)
+ISSUING = Profile("issuing", 5 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0, has_status=True)
 BOOTSTRAP_CA = Profile("bootstrap-ca", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0)
-BROKER = Profile("broker", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.SERVER_AUTH, names_hosts=True)
-SERVICE = Profile("service", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
+BROKER = Profile(
+    "broker", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.SERVER_AUTH, names_hosts=True, has_status=True
+)
+SERVICE = Profile("service", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH, has_status=True)
 BOOTSTRAP = Profile("bootstrap", 10 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
-DEVICE = Profile("device", timedelta(days=90), SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
+DEVICE = Profile("device", timedelta(days=90), SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH, has_status=True)
+OCSP_SIGNER = Profile(
+    "ocsp-signer", timedelta(days=7), SIGN_ONLY, ExtendedKeyUsageOID.OCSP_SIGNING, no_check=True
+)

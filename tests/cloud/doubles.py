@@ -22,6 +22,7 @@ from fleetpki.lifecycle import (
     Enrolled,
     Issued,
     KeyRequest,
+    Policy,
     StatusState,
     answer_csr,
     enroll,
@@ -33,7 +34,7 @@ from fleetpki.lifecycle import (
 from fleetpki.pki import keys
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.identifiers import certificate_id
-from fleetpki.pki.issuer import Issuer
+from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry import audit, outbox, queries
 from fleetpki.registry.database import Sessions, create_registry, reading
@@ -48,6 +49,7 @@ from fleetpki.registry.models import (
 )
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+POLICY = Policy()
 
 
 @dataclass
@@ -73,10 +75,12 @@ def make_csr(key: PrivateKey, *common_names: str) -> str:
     return csr.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def make_context(sessions: Sessions, hierarchy: Hierarchy, clock: Clock) -> Context:
-    issuing = hierarchy.issuing
-    issuer = Issuer(issuing.certificate, issuing.key, chain_pem=issuing.certificate_pem)
-    return Context(sessions, issuer, clock=clock)
+def make_context(sessions: Sessions, hierarchy: Hierarchy, clock: Clock, policy: Policy = POLICY) -> Context:
+    keys_by_uri = {
+        "file:ca/issuing.key": hierarchy.issuing.key,
+        "file:ca/bootstrap-ca.key": hierarchy.bootstrap_ca.key,
+    }
+    return Context(sessions, KeyRing(keys_by_uri.__getitem__), policy, clock=clock)
 
 
 class ReusedRegistry:

@@ -119,7 +119,7 @@ def test_a_corrupt_registry_is_named(layout: Layout, content: bytes) -> None:
 def test_a_missing_issuing_key_is_named(layout: Layout) -> None:
     enrolled(layout, "sensor-1")
     (layout.ca / "issuing.key").unlink()
-    outcome = cli(layout, "rotate", "sensor-1", "--no-wait")
+    outcome = cli(layout, "rotate", "sensor-1", "--push", "--no-wait")
     assert outcome.code == 4
     assert "issuing.key" in outcome.stderr
 

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Revocation lists: signed for a week every day, and as soon as there is something new to tell.
+
+A list is overdue only if nothing could be signed for six days: time enough to notice and to repair.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from fleetpki.lifecycle import authorities
+from fleetpki.lifecycle.context import CLOUD, Context
+from fleetpki.pki.crl import ListPlan, sign_list
+from fleetpki.pki.reasons import Revocation, reason_code
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import (
+    Authority,
+    AuthorityKind,
+    Certificate,
+    CertificateState,
+    RevocationList,
+)
+
+VALIDITY = timedelta(days=7)
+REFRESH = timedelta(days=1)
+
+_SETTLED = timedelta(minutes=1)
+"""Every transaction that was to revoke something this long ago is over. A list is dated back that far, so a
+revocation that became visible after its list was made is newer than the list, and is found."""
+
+
+def newest(session: Session, authority_id: str, partition: int) -> RevocationList | None:
+    """The newest list of a partition."""
+    return session.get(RevocationList, (authority_id, partition))
+
+
+def publish(ctx: Context, authority_id: str | None = None) -> list[RevocationList]:
+    """Sign all lists anew: of one authority, or of all whose keys are here."""
+    with reading(ctx.sessions) as session:
+        signing = _signing(ctx, session)
+    chosen = [authority for authority in signing if authority_id in (None, authority.authority_id)]
+    return [
+        _publish(ctx, authority, partition)
+        for authority in chosen
+        for partition in range(_partitions(ctx, authority))
+    ]
+
+
+def publish_due(ctx: Context) -> list[RevocationList]:
+    """Sign the lists that are missing, a day old, or lack a revocation. To be called every few seconds."""
+    with reading(ctx.sessions) as session:
+        due = list(_due(ctx, session))
+    return [_publish(ctx, authority, partition) for authority, partition in due]
+
+
+def _signing(ctx: Context, session: Session) -> Sequence[Authority]:
+    """The authorities that sign lists here; the root's comes from where its key is."""
+    kinds = (AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)
+    found = [authority for kind in kinds for authority in authorities.in_use(session, kind)]
+    return [each for each in found if each.key_uri is not None and each.not_after > ctx.clock()]
+
+
+def _partitions(ctx: Context, authority: Authority) -> int:
+    """Without an address in the certificates nobody could tell partitions apart: there is one list of all."""
+    return 1 if ctx.policy.public_url is None else authority.crl_partitions
+
+
+def _due(ctx: Context, session: Session) -> Iterator[tuple[Authority, int]]:
+    signing = _signing(ctx, session)
+    times = select(RevocationList.authority_id, RevocationList.partition, RevocationList.this_update)
+    lists = {(authority_id, partition): at for authority_id, partition, at in session.execute(times)}
+    revoked = _last_revoked(ctx, session, min(lists.values(), default=ctx.clock()))
+    for authority in signing:
+        for partition in range(_partitions(ctx, authority)):
+            place = (authority.authority_id, partition)
+            signed_at = lists.get(place)
+            if (
+                signed_at is None
+                or ctx.clock() - signed_at >= REFRESH
+                or revoked.get(place, signed_at) > signed_at
+            ):
+                yield authority, partition
+
+
+def _last_revoked(ctx: Context, session: Session, since: datetime) -> dict[tuple[str, int], datetime]:
+    place = (Certificate.issuer_id, _partition(ctx).label("partition"))
+    query = select(*place, func.max(Certificate.revoked_at)).where(Certificate.revoked_at > since)
+    rows = session.execute(query.group_by(*place))
+    return {(row[0], row[1]): row[2] for row in rows.tuples() if row[0] is not None and row[2] is not None}
+
+
+def _partition(ctx: Context) -> ColumnElement[int]:
+    if ctx.policy.public_url is None:
+        return literal_column("0", Integer)
+    return func.coalesce(Certificate.crl_partition, 0)
+
+
+def _publish(ctx: Context, authority: Authority, partition: int) -> RevocationList:
+    now = ctx.clock().replace(microsecond=0)
+    with reading(ctx.sessions) as session:
+        previous = newest(session, authority.authority_id, partition)
+        revocations = _revocations(ctx, session, authority, partition, now)
+    plan = ListPlan(
+        # The time keeps numbers growing even when the registry comes from a backup.
+        number=max(int(now.timestamp()), previous.number + 1 if previous else 0),
+        this_update=now - _SETTLED,
+        next_update=now + VALIDITY,
+        partition=None if ctx.policy.public_url is None else partition,
+    )
+    der = sign_list(authorities.issuer(ctx, authority), plan, revocations)
+    with ctx.transaction(CLOUD, "publish", authority.name) as tx:
+        stored = tx.session.get(RevocationList, (authority.authority_id, partition), with_for_update=True)
+        if stored is not None and stored.number >= plan.number:
+            return stored  # somebody else was faster; what that list lacks is found the next time
+        published = RevocationList(
+            authority_id=authority.authority_id,
+            partition=partition,
+            number=plan.number,
+            this_update=plan.this_update,
+            next_update=plan.next_update,
+            der=der,
+        )
+        tx.audit(
+            "crl.published",
+            authority.name,
+            partition=partition,
+            number=plan.number,
+            entries=len(revocations),
+        )
+        return tx.session.merge(published)
+
+
+def _revocations(
+    ctx: Context, session: Session, authority: Authority, partition: int, now: datetime
+) -> list[Revocation]:
+    """What a list has to tell; an expired certificate stays on one list beyond its end (RFC 5280, 3.3)."""
+    query = select(Certificate.serial, Certificate.revoked_at, Certificate.revocation_reason).where(
+        Certificate.issuer_id == authority.authority_id,
+        _partition(ctx) == partition,
+        Certificate.state == CertificateState.REVOKED,
+        Certificate.not_after > now - 2 * REFRESH,
+    )
+    rows = session.execute(query.order_by(Certificate.id))
+    return [Revocation(int(serial, 16), at, reason_code(reason)) for serial, at, reason in rows if at]
