@@ -9,6 +9,8 @@ import asyncio
 import json
 import logging
 import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import aiomqtt
 from aiomqtt import Message
@@ -17,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fleetpki.lifecycle import Context
 from fleetpki.mqtt import topics
 from fleetpki.mqtt.bus import Bus
+from fleetpki.mqtt.lanes import Lanes
 from fleetpki.mqtt.services import SERVICES, Answer, Request, Service, serve
 from fleetpki.registry import outbox
 from fleetpki.registry.database import reading
@@ -25,8 +28,14 @@ from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
 
+Work = tuple[Service, Request]
+
 #: Name of the MQTT 5 user property in which the broker certifies the sender's certificate id.
 STAMP = "certificate-id"
+
+#: Requests handled at once: the registry makes one commit of those that wait for it together.
+_LANES = 32
+_LANE_DEPTH = 100
 
 _MIN_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
@@ -62,24 +71,32 @@ class Worker:
             for service in SERVICES:
                 await client.subscribe(topics.shared(service.requests), qos=1)
             self.ready.set()
-            await until_first_ends(self._listen(client), self._dispatch(client))
+            with ThreadPoolExecutor(_LANES, "rules") as threads:
+                lanes = Lanes[Work](_LANES, _LANE_DEPTH, lambda work: self._answer(client, threads, *work))
+                await until_first_ends(self._listen(client, lanes), lanes.run(), self._dispatch(client))
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: aiomqtt.Client, lanes: Lanes[Work]) -> None:
         async for message in client.messages:
             service = _service_of(message)
             request = request_in(message)
-            if service is None or request is None:
-                continue
-            answer = await asyncio.to_thread(serve, service, self._ctx, request)
-            if answer is not None:
-                await _send(client, answer)
+            if service is not None and request is not None:
+                await lanes.put(request.device_id, (service, request))
+
+    async def _answer(
+        self, client: aiomqtt.Client, threads: ThreadPoolExecutor, service: Service, request: Request
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(threads, serve, service, self._ctx, request)
+        if answer is not None:
+            await _send(client, answer)
 
     async def _dispatch(self, client: aiomqtt.Client) -> None:
         while True:
             try:
-                for message in await asyncio.to_thread(self._pending):
-                    await client.publish(topic_of(message), json.dumps(message.body), qos=1)
-                    await asyncio.to_thread(self._sent, message.id)
+                if messages := await asyncio.to_thread(self._pending):
+                    await asyncio.gather(*(_publish(client, message) for message in messages))
+                    await asyncio.to_thread(self._sent, [message.id for message in messages])
+                    continue
             except SQLAlchemyError:
                 log.exception("the outbox could not be read; it is tried again")
             await asyncio.sleep(self._poll_s)
@@ -88,9 +105,14 @@ class Worker:
         with reading(self._ctx.sessions) as session:
             return list(outbox.pending(session))
 
-    def _sent(self, message_id: int) -> None:
+    def _sent(self, message_ids: Sequence[int]) -> None:
         with self._ctx.sessions.begin() as session:
-            outbox.delete(session, message_id)
+            for message_id in message_ids:
+                outbox.delete(session, message_id)
+
+
+async def _publish(client: aiomqtt.Client, message: OutboxMessage) -> None:
+    await client.publish(topic_of(message), json.dumps(message.body), qos=1)
 
 
 async def _send(client: aiomqtt.Client, answer: Answer) -> None:
