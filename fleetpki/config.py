@@ -12,13 +12,20 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fleetpki.errors import FleetError
+from fleetpki.monitoring.settings import AlertSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrOff = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
 HttpUrl = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?$")]
 
 #: The services reach the broker of ``fleetpki up`` here, so its certificate always has these names too.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1")
+
+
+#: The settings that are ports.
+BROKER_PORTS = ("port", "bootstrap_port", "service_port")
+PORTS = (*BROKER_PORTS, "est_port", "api_port", "public_port")
 
 
 class Settings(BaseModel):
@@ -31,12 +38,19 @@ class Settings(BaseModel):
     port: Port = 8883
     bootstrap_port: Port = 8884
     service_port: Port = 8885
+    est_port: PortOrOff = 8446
+    api_port: PortOrOff = 8443
+    api_bind: str = "127.0.0.1"
+    public_port: PortOrOff = 8480
     public_url: HttpUrl | None = None
     device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     activation_window_s: Seconds = 3600
     superseded_grace_s: Seconds = 86400
     outbox_poll_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
     housekeeping_s: Seconds = 60
+    monitor_s: Seconds = 60
+    renewals_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 3000
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("public_url")
     @classmethod
@@ -45,14 +59,16 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        if len({self.port, self.bootstrap_port, self.service_port}) < 3:
-            raise ValueError("port, bootstrap_port and service_port must be different")
+        used = [getattr(self, name) for name in PORTS if getattr(self, name)]
+        if len(set(used)) < len(used):
+            raise ValueError(f"{', '.join(PORTS)} must be different")
         return self
 
     def to_toml(self) -> str:
         """The settings as a commented file."""
-        values = self.model_dump(exclude_none=True)
-        text = TEMPLATE.format_map({name: json.dumps(values.get(name)) for name in type(self).model_fields})
+        values = self.model_dump(mode="json", exclude_none=True)
+        texts = {name: json.dumps(values.get(name)) for name in type(self).model_fields if name != "alerts"}
+        text = TEMPLATE.format_map({**texts, "alerts": self.alerts.to_toml()})
         return re.sub(r"^(\w+) = null$", r"# \1 =", text, flags=re.MULTILINE)
 
 
@@ -63,7 +79,7 @@ TEMPLATE = """\
 # adding one here needs a new certificate too.
 hosts = {hosts}
 
-# Address the two device listeners bind to; "0.0.0.0" is every IPv4 address of this machine.
+# Address the listeners for devices bind to; "0.0.0.0" is every IPv4 address of this machine.
 bind = {bind}
 
 # Ports: for devices with their own certificate, for devices that enrol with the bootstrap certificate,
@@ -71,6 +87,13 @@ bind = {bind}
 port = {port}
 bootstrap_port = {bootstrap_port}
 service_port = {service_port}
+
+# Ports for HTTP; 0 turns that part off. EST for devices, and CRLs, OCSP and CA certificates for everybody,
+# are on "bind" too. The API and the dashboard are for operators.
+est_port = {est_port}
+public_port = {public_port}
+api_port = {api_port}
+api_bind = {api_bind}
 
 # Where the world reaches our HTTP port, e.g. "http://pki.example.com". New certificates carry it as the
 # address of their revocation list and of OCSP: keep it for as long as certificates that carry it are valid.
@@ -88,6 +111,15 @@ superseded_grace_s = {superseded_grace_s}
 # How often commands for devices are looked for, and how often overdue certificates are collected.
 outbox_poll_ms = {outbox_poll_ms}
 housekeeping_s = {housekeeping_s}
+
+# How often the monitor looks for what it has to do, and how many devices it asks to renew, or to answer again,
+# at most: what your devices and your network can take.
+monitor_s = {monitor_s}
+renewals_per_minute = {renewals_per_minute}
+
+# Who is told of alerts, besides the log: a URL that gets signed requests, and people by e-mail. Secrets are in
+# files, readable by this fleet's user only.
+{alerts}
 """
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""``fleetpki up``: the broker, the verdicts it asks for, and the services, together in the foreground."""
+"""``fleetpki up``: the broker, the verdicts it asks for, the services and the web, in the foreground."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,21 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
 
     FleetError when a part cannot start, or ends by itself.
     """
+    from fleetpki.web.listeners import web_processes  # takes its time, and most commands do without
+
     mosquitto = Mosquitto(fleet.layout, fleet.settings)
     with _only_instance(fleet.layout.run / "up.lock"):
         mosquitto.check()
         _allow_many_connections()
-        with verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts:
-            asyncio.run(_run(fleet, verdicts, mosquitto, announce))
+        with (
+            verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts,
+            web_processes(fleet) as web,
+        ):
+            asyncio.run(_run(fleet, [verdicts, *web], mosquitto, announce))
 
 
 async def _run(
-    fleet: Fleet, verdicts: ChildProcess, mosquitto: Mosquitto, announce: Callable[[], None]
+    fleet: Fleet, children: Sequence[ChildProcess], mosquitto: Mosquitto, announce: Callable[[], None]
 ) -> None:
     stop = _stop_signal()
     worker = Worker(fleet.context, fleet.service_bus(), fleet.settings.outbox_poll_ms / 1000)
@@ -51,7 +56,7 @@ async def _run(
         await until_first_ends(
             stop.wait(),
             _raise(mosquitto.ended()),
-            _raise(verdicts.ended()),
+            *(_raise(child.ended()) for child in children),
             worker.run(),
             _housekeeping(fleet.context, fleet.settings.housekeeping_s),
             _announce_when_ready(worker, announce, stop),

@@ -47,6 +47,8 @@ class Enrolled:
     chain_pem: str
     certificate_id: str
     time: datetime
+    private_key_pem: str | None = field(default=None, repr=False)
+    """The key, when the cloud made it: it exists nowhere else."""
 
 
 @dataclass(frozen=True)

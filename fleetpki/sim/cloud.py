@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetpki import lifecycle
-from fleetpki.config import Layout, Settings, load_settings
+from fleetpki.config import BROKER_PORTS, PORTS, Layout, Settings, load_settings
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import KeyRequest
 from fleetpki.mqtt.bus import Bus
@@ -170,9 +170,9 @@ class Cloud:
         return Bus(HOST, port, self.layout.ca / "root.crt", certificate, key)
 
     def choose_ports(self) -> None:
-        """Set the ports to some that are free."""
-        names = ("port", "bootstrap_port", "service_port")
-        settings = self.settings.model_copy(update=dict(zip(names, free_ports(len(names)), strict=True)))
+        """Set the broker's ports to some that are free; devices on MQTT do without the rest."""
+        ports = {**dict.fromkeys(PORTS, 0), **dict(zip(BROKER_PORTS, free_ports(3), strict=True))}
+        settings = self.settings.model_copy(update=ports)
         self.layout.settings.write_text(settings.to_toml())
 
     async def _start(self) -> bool:

@@ -27,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from fleetpki import cli, fleet
-from fleetpki.config import Layout, Settings
+from fleetpki.config import BROKER_PORTS, PORTS, Layout, Settings
 from fleetpki.mqtt import topics
 from fleetpki.pki import keys
 from fleetpki.pki.identifiers import certificate_id
@@ -52,11 +52,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def make_fleet(directory: Path, **changes: Any) -> Layout:
-    """A new fleet in ``directory/fleet``, on free ports."""
-    port, bootstrap_port, service_port = free_ports(3)
-    settings = Settings(
-        port=port, bootstrap_port=bootstrap_port, service_port=service_port, outbox_poll_ms=20
-    ).model_copy(update=changes)
+    """A new fleet in ``directory/fleet``, on free ports; without the web unless asked for."""
+    ports = {**dict.fromkeys(PORTS, 0), **dict(zip(BROKER_PORTS, free_ports(3), strict=True))}
+    settings = Settings(outbox_poll_ms=20).model_copy(update={**ports, **changes})
     fleet.create(directory / "fleet", directory / "root", PASSPHRASE, settings)
     return Layout(directory / "fleet")
 

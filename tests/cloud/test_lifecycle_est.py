@@ -58,9 +58,17 @@ def test_possession_is_proven_once(fleet: Fleet) -> None:
     assert fleet.audited("sensor-1") == entries
 
 
-def test_a_rotation_asked_for_by_mqtt_does_not_lock_an_est_device_out(fleet: Fleet) -> None:
+def test_a_renewal_meets_the_rotation_that_was_asked_for_by_mqtt(fleet: Fleet) -> None:
     device = fleet.device()
     asked = device.is_asked_to_rotate(KeyRequest.EC_P256)
+    new = renewed(device)
+    prove_possession(fleet.ctx, new)
+    assert device.rotation_state(asked) == RotationState.COMMITTED
+
+
+def test_a_rotation_to_another_key_does_not_lock_out_a_device_that_never_hears_of_it(fleet: Fleet) -> None:
+    device = fleet.device()
+    asked = device.is_asked_to_rotate(KeyRequest.RSA_2048)
     renewed(device)
     assert device.rotation_state(asked) == RotationState.ABANDONED
     assert device.rotation_state("est:2") == RotationState.ISSUED

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Long lists in pages: each begins after the last entry of the one before, so all cost the same."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from fleetpki.registry.models import (
+    OPEN_ROTATION,
+    Alert,
+    AuditEntry,
+    Campaign,
+    Certificate,
+    CertificateState,
+    Claim,
+    ClaimState,
+    Device,
+    DeviceState,
+    Role,
+    Rotation,
+    RotationState,
+)
+
+
+def devices(
+    session: Session,
+    *,
+    after: str | None,
+    limit: int,
+    state: DeviceState | None = None,
+    group: str | None = None,
+    batch: str | None = None,
+    tag: tuple[str, str] | None = None,
+    prefix: str | None = None,
+    expires_before: datetime | None = None,
+) -> Sequence[Device]:
+    """Devices by id."""
+    query = _only(select(Device), {Device.state: state, Device.group: group, Device.batch: batch})
+    if tag is not None:
+        query = query.where(Device.tags[tag[0]].as_string() == tag[1])
+    if prefix is not None:
+        query = query.where(Device.device_id >= prefix, Device.device_id < prefix + "\x7f")
+    if expires_before is not None:
+        expiring = select(Certificate.device_id).where(
+            Certificate.state == CertificateState.ACTIVE, Certificate.not_after < expires_before
+        )
+        query = query.where(Device.device_id.in_(expiring))
+    if after is not None:
+        query = query.where(Device.device_id > after)
+    return session.scalars(query.order_by(Device.device_id).limit(limit)).all()
+
+
+def active_certificates(session: Session, found: Sequence[Device]) -> dict[str | None, Certificate]:
+    """What these devices work with, by device id."""
+    query = select(Certificate).where(
+        Certificate.device_id.in_([device.device_id for device in found]),
+        Certificate.state == CertificateState.ACTIVE,
+    )
+    return {certificate.device_id: certificate for certificate in session.scalars(query)}
+
+
+def certificates(
+    session: Session,
+    *,
+    after: int | None,
+    limit: int,
+    device_id: str | None = None,
+    state: CertificateState | None = None,
+    role: Role | None = None,
+    issuer_id: str | None = None,
+    expires_before: datetime | None = None,
+) -> Sequence[Certificate]:
+    """Certificates, newest first."""
+    wanted = {
+        Certificate.device_id: device_id,
+        Certificate.state: state,
+        Certificate.role: role,
+        Certificate.issuer_id: issuer_id,
+    }
+    query = _only(select(Certificate), wanted)
+    if expires_before is not None:
+        query = query.where(Certificate.not_after < expires_before)
+    return session.scalars(_newest_first(query, Certificate.id, after).limit(limit)).all()
+
+
+def rotations(
+    session: Session,
+    *,
+    after: tuple[str, str] | None,
+    limit: int,
+    state: RotationState | None = None,
+    is_open: bool = False,
+    device_id: str | None = None,
+    campaign_id: str | None = None,
+) -> Sequence[Rotation]:
+    """Rotations by device and id."""
+    wanted = {Rotation.state: state, Rotation.device_id: device_id, Rotation.campaign_id: campaign_id}
+    query = _only(select(Rotation), wanted)
+    if is_open:
+        query = query.where(Rotation.state.in_(OPEN_ROTATION))
+    if after is not None:
+        device, rotation = after
+        later = (Rotation.device_id == device) & (Rotation.rotation_id > rotation)
+        query = query.where((Rotation.device_id > device) | later)
+    return session.scalars(query.order_by(Rotation.device_id, Rotation.rotation_id).limit(limit)).all()
+
+
+def claims(
+    session: Session, *, after: int | None, limit: int, state: ClaimState | None = None
+) -> Sequence[Claim]:
+    """Enrolments in quarantine, newest first."""
+    query = _newest_first(_only(select(Claim), {Claim.state: state}), Claim.id, after)
+    return session.scalars(query.limit(limit)).all()
+
+
+def alerts(session: Session, *, after: int | None, limit: int, is_open: bool = False) -> Sequence[Alert]:
+    """Alerts, newest first."""
+    query = select(Alert)
+    if is_open:
+        query = query.where(Alert.cleared_at.is_(None))
+    return session.scalars(_newest_first(query, Alert.id, after).limit(limit)).all()
+
+
+def campaigns(session: Session, *, after: str | None, limit: int) -> Sequence[Campaign]:
+    """Campaigns by id."""
+    query = select(Campaign)
+    if after is not None:
+        query = query.where(Campaign.campaign_id > after)
+    return session.scalars(query.order_by(Campaign.campaign_id).limit(limit)).all()
+
+
+def audit_entries(
+    session: Session,
+    *,
+    after: int | None,
+    limit: int,
+    subject: str | None = None,
+    actor: str | None = None,
+) -> Sequence[AuditEntry]:
+    """The audit chain, newest first."""
+    query = _only(select(AuditEntry), {AuditEntry.subject: subject, AuditEntry.actor: actor})
+    return session.scalars(_newest_first(query, AuditEntry.seq, after).limit(limit)).all()
+
+
+def _only(query: Select[Any], wanted: dict[Any, Any]) -> Select[Any]:
+    """Only what has these values; None is any."""
+    return query.where(*(column == value for column, value in wanted.items() if value is not None))
+
+
+def _newest_first(query: Select[Any], key: InstrumentedAttribute[int], after: int | None) -> Select[Any]:
+    if after is not None:
+        query = query.where(key < after)
+    return query.order_by(key.desc())

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the API together."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from fleetpki.errors import Code, FleetError, Rejected
+from fleetpki.fleet import Fleet
+from fleetpki.web import problems
+from fleetpki.web.api import audit, certificates, devices, rotations, tokens
+from fleetpki.web.body import BodyLimit
+from fleetpki.web.headers import SafeHeaders
+from fleetpki.web.logins import FailedLogins
+from fleetpki.web.security import AccessRefused
+
+PREFIX = "/api/v1"
+MAX_BODY = 64 * 1024
+
+_DESCRIPTION = """
+Everything `fleetpki` does at the command line. Callers show a bearer token or an operator's certificate;
+roles are viewer, operator and ca-officer, each includes those before it. Long lists come in pages: pass
+`next` as `after`.
+"""
+_REFUSALS = {
+    400: "The request cannot be accepted as it is",
+    401: "Nobody knows the caller",
+    403: "The caller's role does not permit this",
+    404: "There is no such thing",
+    409: "A rule refuses this now",
+    412: "It was changed since you looked",
+    413: "The body is too long",
+    422: "The request does not have the form described here",
+    428: "Say which version you mean to change",
+    429: "Too many failed logins from this address",
+    503: "The registry, the broker or a key cannot be used now",
+}
+
+
+def make_api(fleet: Fleet) -> FastAPI:
+    """The API of a fleet."""
+    app = FastAPI(
+        title="fleetpki",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}}}}
+            for status, text in _REFUSALS.items()
+        },
+    )
+    app.state.context = fleet.context
+    app.state.operator_bus = fleet.operator_bus()
+    app.state.failed_logins = FailedLogins()
+    version = APIRouter(prefix=PREFIX)
+    for part in (devices, certificates, rotations, audit, tokens):
+        version.include_router(part.router)
+    app.include_router(version)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.add_middleware(SafeHeaders)
+    _answer_errors(app)
+    return app
+
+
+_PROBLEM = "#/components/schemas/Problem"
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description, with the one form all errors have."""
+    if app.openapi_schema is None:
+        description = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = description.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+        app.openapi_schema = description
+    return app.openapi_schema
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(Rejected)
+    def rejected(_request: Request, error: Rejected) -> Response:
+        return problems.rejected_response(error)
+
+    @app.exception_handler(FleetError)
+    def failed(_request: Request, error: FleetError) -> Response:
+        return problems.fleet_error_response(error)
+
+    @app.exception_handler(SQLAlchemyError)
+    def unusable(_request: Request, error: SQLAlchemyError) -> Response:
+        return problems.registry_error_response(error)
+
+    @app.exception_handler(AccessRefused)
+    def refused(_request: Request, error: AccessRefused) -> Response:
+        headers = {"WWW-Authenticate": 'Bearer realm="fleetpki"'} if error.status == 401 else {}
+        if error.retry_after_s is not None:
+            headers["Retry-After"] = str(error.retry_after_s)
+        return problems.problem_response(error.status, Code.NOT_ALLOWED, error.message, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(_request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()[0]
+        where = ".".join(str(part) for part in found["loc"])
+        detail = f"{where}: {found['msg']}".encode("ascii", "backslashreplace").decode()
+        return problems.problem_response(422, Code.BAD_MESSAGE, detail)
+
+    @app.exception_handler(HTTPException)
+    def refused_by_framework(_request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        return problems.problem_response(
+            error.status_code, Code.BAD_MESSAGE, str(error.detail), headers=headers
+        )
+
+    @app.exception_handler(Exception)
+    def internal(_request: Request, _error: Exception) -> Response:
+        return problems.problem_response(500, Code.INTERNAL, "internal error; the server's log has more")

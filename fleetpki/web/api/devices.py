@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Devices: find them, change them, throw them out and let them back in."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from fleetpki import lifecycle
+from fleetpki.errors import NotFound
+from fleetpki.lifecycle import Context, authorities
+from fleetpki.registry import pages, queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import DeviceState
+from fleetpki.web.api.models import CertificateOut, DeviceOut, Page
+from fleetpki.web.api.types import AfterName, DeviceId, Limit, NameFilter, Pem, Reason, Time
+from fleetpki.web.security import Ctx, Operator, Viewer
+
+router = APIRouter(prefix="/devices", tags=["devices"])
+
+
+class WithReason(BaseModel):
+    """Why something is done; kept in the registry and the audit chain."""
+
+    reason: Reason = "unspecified"
+
+
+class Reenrollment(BaseModel):
+    """How long a device may enrol once more."""
+
+    within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 60
+
+
+class CertificationRequest(BaseModel):
+    """A key made elsewhere."""
+
+    csr: Annotated[Pem, Field(description="PKCS#10 in PEM; its common name is the device id")]
+
+
+class Certified(BaseModel):
+    """A certificate for a key made elsewhere."""
+
+    certificate_id: str
+    certificate: str
+    chain: str
+
+
+@router.get("", summary="List devices")
+def list_devices(
+    _caller: Viewer,
+    ctx: Ctx,
+    after: AfterName = None,
+    limit: Limit = 100,
+    state: DeviceState | None = None,
+    group: NameFilter = None,
+    batch: NameFilter = None,
+    tag: Annotated[str | None, Query(pattern=r"^[^:]{1,64}:.{0,64}$", description="key:value")] = None,
+    prefix: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
+    expires_before: Time | None = None,
+) -> Page[DeviceOut]:
+    """A page of devices, by id; every filter narrows it down."""
+    key, _, value = (tag or "").partition(":")
+    with reading(ctx.sessions) as session:
+        found = pages.devices(
+            session,
+            after=after,
+            limit=limit,
+            state=state,
+            group=group,
+            batch=batch,
+            tag=(key, value) if tag else None,
+            prefix=prefix,
+            expires_before=expires_before,
+        )
+        active = pages.active_certificates(session, found)
+    items = [DeviceOut.of(device, active.get(device.device_id)) for device in found]
+    return Page(items=items, next=found[-1].device_id if len(found) == limit else None)
+
+
+@router.get("/{device_id}", summary="Show a device")
+def show_device(_caller: Viewer, ctx: Ctx, device_id: DeviceId, response: Response) -> DeviceOut:
+    """A device and the certificate it works with. The ETag is for `If-Match` of a change."""
+    return _shown(ctx, device_id, response)
+
+
+@router.post("/{device_id}/revoke", summary="Revoke a device")
+def revoke_device(caller: Operator, ctx: Ctx, device_id: DeviceId, body: WithReason) -> DeviceOut:
+    """Ban a device for good: its session ends, its certificates are revoked, it may not enrol again."""
+    lifecycle.revoke_device(ctx, device_id, body.reason, actor=caller.actor)
+    return _shown(ctx, device_id)
+
+
+@router.post("/{device_id}/allow-reenrollment", summary="Let a device enrol again")
+def allow_reenrollment(caller: Operator, ctx: Ctx, device_id: DeviceId, body: Reenrollment) -> DeviceOut:
+    """Let a device that holds a live certificate enrol once more, say after a repair."""
+    lifecycle.allow_reenrollment(ctx, device_id, timedelta(minutes=body.within_minutes), actor=caller.actor)
+    return _shown(ctx, device_id)
+
+
+@router.get("/{device_id}/certificates", summary="Certificates of a device")
+def list_certificates(_caller: Viewer, ctx: Ctx, device_id: DeviceId) -> list[CertificateOut]:
+    """All certificates a device ever had, oldest first."""
+    with reading(ctx.sessions) as session:
+        if queries.device(session, device_id) is None:
+            raise NotFound(f"no device {device_id}")
+        return [CertificateOut.model_validate(each) for each in queries.certificates(session, device_id)]
+
+
+@router.post("/{device_id}/certificates", status_code=201, summary="Certify a key made elsewhere")
+def issue(caller: Operator, ctx: Ctx, device_id: DeviceId, body: CertificationRequest) -> Certified:
+    """Certify a key for a rotation that somebody else pushes; the same key again, the same answer."""
+    certificate = lifecycle.issue_for(ctx, device_id, body.csr, actor=caller.actor)
+    return Certified(
+        certificate_id=certificate.signed_id,
+        certificate=certificate.signed_pem,
+        chain=authorities.chain(ctx, certificate),
+    )
+
+
+def _shown(ctx: Context, device_id: str, response: Response | None = None) -> DeviceOut:
+    with reading(ctx.sessions) as session:
+        device = queries.device(session, device_id)
+        active = queries.active_certificate(session, device_id)
+    if device is None:
+        raise NotFound(f"no device {device_id}")
+    if response is not None:
+        response.headers["ETag"] = f'"{device.version}"'
+    return DeviceOut.of(device, active)

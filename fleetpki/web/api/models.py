@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API answers with."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fleetpki.registry.models import (
+    ApiRole,
+    Certificate,
+    CertificateState,
+    Device,
+    DeviceState,
+    Initiator,
+    Role,
+    Rotation,
+    RotationMode,
+    RotationState,
+)
+
+Entry = TypeVar("Entry")
+
+
+class FromRegistry(BaseModel):
+    """An answer whose fields are those of a row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(BaseModel, Generic[Entry]):
+    """A part of a long list."""
+
+    items: list[Entry]
+    next: Annotated[str | None, Field(description="Pass it as `after` to get the next page")] = None
+
+
+class CertificateOut(FromRegistry):
+    """A certificate."""
+
+    certificate_id: str | None
+    role: Role
+    device_id: str | None
+    common_name: str
+    serial: str
+    key_digest: str
+    not_before: datetime
+    not_after: datetime
+    state: CertificateState
+    issuer_id: str | None
+    crl_partition: int | None
+    batch: str | None
+    recorded_at: datetime
+    issued_at: datetime | None
+    activated_at: datetime | None
+    superseded_at: datetime | None
+    revoked_at: datetime | None
+    revocation_reason: str | None
+
+
+class RotationOut(FromRegistry):
+    """A rotation."""
+
+    device_id: str
+    rotation_id: str
+    mode: RotationMode
+    initiator: Initiator
+    key: str
+    state: RotationState
+    old_certificate_id: str | None = None
+    new_certificate_id: str | None = None
+    campaign_id: str | None
+    deadline: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    code: str | None
+    message: str | None
+
+    @classmethod
+    def of(cls, rotation: Rotation) -> "RotationOut":
+        """Of a row, with the ids of both certificates."""
+        out = cls.model_validate(rotation)
+        out.old_certificate_id = rotation.old.certificate_id
+        out.new_certificate_id = rotation.new.certificate_id if rotation.new else None
+        return out
+
+
+class DeviceOut(FromRegistry):
+    """A device, and the certificate it works with."""
+
+    device_id: str
+    state: DeviceState
+    group: str | None
+    tags: dict[str, Any]
+    batch: str | None
+    hardware: dict[str, Any] | None
+    generation: int | None
+    created_at: datetime
+    last_seen_at: datetime | None
+    reenroll_until: datetime | None
+    version: Annotated[int, Field(description="Changes with every change; the ETag")]
+    certificate_id: str | None = None
+    not_after: datetime | None = None
+
+    @classmethod
+    def of(cls, device: Device, active: Certificate | None) -> "DeviceOut":
+        """Of a device and its active certificate."""
+        out = cls.model_validate(device)
+        if active is not None:
+            out.certificate_id, out.not_after = active.certificate_id, active.not_after
+        return out
+
+
+class TokenOut(FromRegistry):
+    """A token, without its secret."""
+
+    name: str
+    role: ApiRole
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class AuditEntryOut(FromRegistry):
+    """An entry of the audit chain."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous: str
+    hash: str

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rotations: start them, push a key, follow them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from fleetpki import lifecycle
+from fleetpki.errors import NotFound
+from fleetpki.lifecycle import KeyRequest
+from fleetpki.mqtt.pushed_key import push_new_key
+from fleetpki.registry import pages, queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import RotationState
+from fleetpki.web.api.models import Page, RotationOut
+from fleetpki.web.api.types import DeviceId, Limit, NameFilter, RotationId, Time
+from fleetpki.web.security import Ctx, Operator, Viewer
+
+router = APIRouter(tags=["rotations"])
+
+
+class RotationRequest(BaseModel):
+    """What a device is asked for."""
+
+    key: KeyRequest = KeyRequest.EC_P256
+    deadline: Time | None = None
+
+
+class PushRequest(BaseModel):
+    """The key to make here and send."""
+
+    key: KeyRequest = KeyRequest.EC_P256
+
+
+@router.get("/rotations", summary="List rotations")
+def list_rotations(
+    _caller: Viewer,
+    ctx: Ctx,
+    after: Annotated[str | None, Query(pattern=r"^[^/\x00-\x1f]{1,64}/[^\x00-\x1f]{1,64}$")] = None,
+    limit: Limit = 100,
+    state: RotationState | None = None,
+    is_open: Annotated[bool, Query(alias="open", description="Only those under way")] = False,
+    device_id: NameFilter = None,
+    campaign_id: NameFilter = None,
+) -> Page[RotationOut]:
+    """A page of rotations, by device; every filter narrows it down."""
+    device, _, rotation = (after or "").partition("/")
+    with reading(ctx.sessions) as session:
+        found = pages.rotations(
+            session,
+            after=(device, rotation) if after else None,
+            limit=limit,
+            state=state,
+            is_open=is_open,
+            device_id=device_id,
+            campaign_id=campaign_id,
+        )
+    following = f"{found[-1].device_id}/{found[-1].rotation_id}" if len(found) == limit else None
+    return Page(items=[RotationOut.of(each) for each in found], next=following)
+
+
+@router.get("/devices/{device_id}/rotations/{rotation_id}", summary="Show a rotation")
+def show_rotation(_caller: Viewer, ctx: Ctx, device_id: DeviceId, rotation_id: RotationId) -> RotationOut:
+    """One rotation of a device, and how far it is."""
+    with reading(ctx.sessions) as session:
+        rotation = queries.rotation(session, device_id, rotation_id)
+    if rotation is None:
+        raise NotFound(f"device {device_id} has no rotation {rotation_id}")
+    return RotationOut.of(rotation)
+
+
+@router.post("/devices/{device_id}/rotations", status_code=201, summary="Start a rotation")
+def start_rotation(caller: Operator, ctx: Ctx, device_id: DeviceId, body: RotationRequest) -> RotationOut:
+    """Ask a device for a new key; it hears of it now, or when it connects."""
+    return RotationOut.of(
+        lifecycle.start_rotation(ctx, device_id, key=body.key, deadline=body.deadline, actor=caller.actor)
+    )
+
+
+@router.post("/devices/{device_id}/rotations/push", status_code=201, summary="Push a new key")
+def push_rotation(
+    caller: Operator, ctx: Ctx, device_id: DeviceId, body: PushRequest, request: Request
+) -> RotationOut:
+    """Make a key here and send it once, to a device that is online; it is stored nowhere on this side."""
+    bus = request.app.state.operator_bus
+    return RotationOut.of(push_new_key(ctx, bus, device_id, body.key, actor=caller.actor))

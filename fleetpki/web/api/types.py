@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into requests: texts, times and numbers with bounds."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+
+
+#: No control characters: these texts end up in logs, tables and the audit chain.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{2,63}$"
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+
+DeviceId = Annotated[str, Path(pattern=_ID, description="The device id")]
+CertificateId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The certificate id")]
+RotationId = Annotated[
+    str, Path(min_length=1, max_length=64, pattern=_PRINTABLE, description="The rotation id")
+]
+
+#: A row's number in the registry.
+After = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")]
+AfterName = Annotated[
+    str | None, Query(max_length=64, pattern=_PRINTABLE, description="`next` of the page before")
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page")]
+NameFilter = Annotated[str | None, Query(max_length=64, pattern=_PRINTABLE)]

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The EST server: ASGI without a framework, because a fleet that is switched on comes all at once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fleetpki.errors import Code, FleetError, Rejected
+from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import Context
+from fleetpki.web.body import BodyLimit
+from fleetpki.web.est import operations
+from fleetpki.web.est.messages import PKCS10
+from fleetpki.web.est.operations import Peer
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/.well-known/est/"
+MAX_BODY = 16 * 1024
+
+#: Rules wait for the registry, not for each other: so many at once let it commit them together.
+_THREADS = 32
+
+_BAD_REQUEST = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of EST's operations."""
+
+    method: str
+    answer: Callable[[Context, Peer, bytes], Response]
+
+
+OPERATIONS = {
+    "cacerts": Operation("GET", operations.ca_certificates),
+    "csrattrs": Operation("GET", operations.csr_attributes),
+    "simpleenroll": Operation("POST", operations.simple_enroll),
+    "simplereenroll": Operation("POST", operations.simple_reenroll),
+    "serverkeygen": Operation("POST", operations.server_key_generation),
+}
+
+
+class Est:
+    """Serves the EST operations of a fleet."""
+
+    def __init__(self, ctx: Context) -> None:
+        """Serve what the rules of ``ctx`` allow."""
+        self._ctx = ctx
+        self._pool = ThreadPoolExecutor(_THREADS, "est")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request = Request(scope, receive)
+        response = _objection(request) or await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        operation = OPERATIONS[request.url.path.removeprefix(PREFIX)]
+        peer = Peer(request.state.certificate_id)
+        body = await request.body()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._run, operation, peer, body)
+
+    def _run(self, operation: Operation, peer: Peer, body: bytes) -> Response:
+        try:
+            return operation.answer(self._ctx, peer, body)
+        except Rejected as rejected:
+            return _refusal(rejected)
+        except (SQLAlchemyError, FleetError):
+            log.exception("an EST request could not be served")
+            return _text(503, "internal: not now, try again later", {"Retry-After": "60"})
+        except Exception:
+            log.exception("an EST request failed")
+            return _text(500, "internal: internal error")
+
+
+def make_est(fleet: Fleet) -> ASGIApp:
+    """The EST server of a fleet."""
+    return BodyLimit(Est(fleet.context), MAX_BODY)
+
+
+def _objection(request: Request) -> Response | None:
+    path = request.url.path
+    operation = OPERATIONS.get(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
+    if operation is None:
+        return _text(404, "bad_message: no such EST operation")
+    if request.method != operation.method:
+        return _text(405, f"bad_message: use {operation.method}", {"Allow": operation.method})
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if operation.method == "POST" and kind != PKCS10:
+        return _text(415, f"bad_message: send {PKCS10}")
+    return None
+
+
+def _refusal(rejected: Rejected) -> Response:
+    """A refusal; one that may end by itself invites another try with the same request (RFC 7030, 4.2.3)."""
+    text = f"{rejected.code}: {rejected.message}"
+    if rejected.retry_after_s is not None:
+        return _text(202, text, {"Retry-After": str(rejected.retry_after_s)})
+    return _text(400 if rejected.code in _BAD_REQUEST else 403, text)
+
+
+def _text(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(text.encode("utf-8", "replace") + b"\n", status, headers)

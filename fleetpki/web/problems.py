@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors as the API tells them: problem details (RFC 9457)."""
+
+import http
+import logging
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import JSONResponse
+
+from fleetpki.errors import Code, FleetError, NotFound, Rejected
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_BAD_INPUT = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
+_WRONG_INPUT, _ENVIRONMENT = 2, 4  # exit codes
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: Annotated[str, Field(description="urn:fleetpki:problem:<code>")]
+    title: str
+    status: int
+    detail: str
+    code: Annotated[str, Field(description="Why, in one word: a code of the protocol, or of the API alone")]
+    hint: Annotated[str | None, Field(description="What to do about it")] = None
+
+
+def problem_response(
+    status: int, code: str, detail: str, *, hint: str = "", headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An answer that says what went wrong."""
+    problem = Problem(
+        type=f"urn:fleetpki:problem:{code}",
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint or None,
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def rejected_response(rejected: Rejected) -> JSONResponse:
+    """A rule refused."""
+    status = 400 if rejected.code in _BAD_INPUT else 409
+    headers = {"Retry-After": str(rejected.retry_after_s)} if rejected.retry_after_s else None
+    return problem_response(status, rejected.code, rejected.message, headers=headers)
+
+
+def fleet_error_response(error: FleetError) -> JSONResponse:
+    """An operator has to act on something."""
+    if isinstance(error, NotFound):
+        return problem_response(404, "not_found", error.message, hint=error.hint)
+    if error.exit_code == _ENVIRONMENT:
+        return problem_response(503, Code.INTERNAL, error.message, hint=error.hint)
+    status = 422 if error.exit_code == _WRONG_INPUT else 409
+    return problem_response(status, Code.NOT_ALLOWED, error.message, hint=error.hint)
+
+
+def registry_error_response(error: SQLAlchemyError) -> JSONResponse:
+    """The registry cannot be used now: locked, gone, or its disk is full."""
+    log.error("the registry cannot be used: %s", error)
+    return problem_response(
+        503, Code.STORAGE_ERROR, "the registry cannot be used now", headers={"Retry-After": "5"}
+    )
