@@ -40,6 +40,14 @@ class Rejected(Exception):  # noqa: N818 - the protocol's word for it
         self.retry_after_s = retry_after_s
 
 
+class Unavailable(Rejected):
+    """Nothing is wrong with a request, but it cannot be dealt with now; nothing was changed."""
+
+    def __init__(self, message: str = "the registry cannot be written now", retry_after_s: int = 30) -> None:
+        """Invite another try."""
+        super().__init__(Code.BUSY, message, retry_after_s)
+
+
 class FleetError(Exception):
     """Something an operator has to act on."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fleetpki.cli import devices, operation, rotate, token
 from fleetpki.cli.common import Exit, complain
-from fleetpki.errors import FleetError, Rejected
+from fleetpki.errors import FleetError, Rejected, Unavailable
 
 app = typer.Typer(
     help="Device certificates for IoT fleets: enrolment, rotation and revocation over MQTT mutual TLS.",
@@ -34,6 +34,9 @@ def main() -> None:
         app()
     except FleetError as error:
         _fail(error)
+    except Unavailable as unavailable:
+        hint = f"is its disk full, or is another program at it? {unavailable.__cause__ or ''}"
+        _fail(FleetError(unavailable.message, hint, Exit.ENVIRONMENT))
     except Rejected as rejected:
         _fail(FleetError(f"refused ({rejected.code}): {rejected.message}", exit_code=Exit.REFUSED))
     except SQLAlchemyError as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +14,9 @@ from fleetpki.errors import Rejected
 from fleetpki.pki import profiles
 from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.ocsp import Delegates
-from fleetpki.registry import audit
-from fleetpki.registry.database import Sessions
+from fleetpki.registry.audit import Entry
+from fleetpki.registry.database import Sessions, engine_of
+from fleetpki.registry.group_commit import GroupCommit
 
 OPERATOR = "operator"
 CLOUD = "cloud"
@@ -45,12 +47,11 @@ class Transaction:
     session: Session
     now: datetime
     actor: str
+    entries: list[Entry]
 
     def audit(self, action: str, subject: str, **detail: object) -> None:
         """Add an entry to the audit chain."""
-        audit.append(
-            self.session, at=self.now, actor=self.actor, action=action, subject=subject, detail=detail
-        )
+        self.entries.append(Entry(self.now, self.actor, action, subject, detail))
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,13 @@ class Context:
 
     @contextmanager
     def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:
-        """Run a rule. A refusal is an outcome too: it is audited, and what led to it is kept."""
+        """Run a rule. A refusal is an outcome too: it is audited, and what led to it is kept.
+
+        ``Unavailable``, with nothing changed, when the registry cannot be written.
+        """
         refusal: Rejected | None = None
-        with self.sessions.begin() as session:
-            tx = Transaction(session, self.clock(), actor)
+        with self._commits.write() as write:
+            tx = Transaction(write.session, self.clock(), actor, write.entries)
             try:
                 yield tx
             except Rejected as rejected:
@@ -76,3 +80,13 @@ class Context:
                 refusal = rejected
         if refusal is not None:
             raise refusal
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Write what needs no audit entry."""
+        with self._commits.write() as write:
+            yield write.session
+
+    @cached_property
+    def _commits(self) -> GroupCommit:
+        return GroupCommit(engine_of(self.sessions))

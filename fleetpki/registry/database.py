@@ -1,66 +1,134 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the registry's database."""
+"""Opens the registry's database: a SQLite file, or PostgreSQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
 from fleetpki.errors import FleetError
 from fleetpki.registry.models import Base
 
 Sessions = sessionmaker[Session]
+Database = Path | str
+"""A SQLite file, or the URL of a PostgreSQL database."""
 
 _BUSY_TIMEOUT_S = 10
+_CONNECTIONS = 40  # as many threads may read at once
 _READ_ONLY = "fleetpki_read_only"
 
 
-def create_registry(path: Path) -> Sessions:
-    """Make a new, empty registry readable by its owner only."""
-    try:
-        path.touch(mode=0o600, exist_ok=False)
-    except FileExistsError as error:
-        raise FleetError(f"{path} exists already", "choose another directory", exit_code=2) from error
-    engine = _engine(path)
+def create_registry(database: Database) -> Sessions:
+    """Make a new, empty registry; a file is readable by its owner only."""
+    if isinstance(database, Path):
+        _create_file(database)
+    engine = connect(database)
+    if _tables(engine):
+        raise FleetError(f"{name_of(engine)} has tables already", "name an empty database", exit_code=2)
     Base.metadata.create_all(engine)
     return _sessions(engine)
 
 
-def open_registry(path: Path) -> Sessions:
+def open_registry(database: Database) -> Sessions:
     """Open an existing registry."""
-    if not path.is_file():
-        raise FleetError(f"{path} does not exist", "run `fleetpki init` first", exit_code=2)
-    engine = _engine(path)
-    try:
-        tables = set(inspect(engine).get_table_names())
-    except DatabaseError as error:
-        raise FleetError(
-            f"{path} is damaged or no registry: {error.orig}", "restore it from a backup"
-        ) from error
-    if not tables.issuperset(Base.metadata.tables):
-        raise FleetError(f"{path} is not a fleetpki registry", "restore it from a backup")
+    if isinstance(database, Path) and not database.is_file():
+        raise FleetError(f"{database} does not exist", "run `fleetpki init` first", exit_code=2)
+    engine = connect(database)
+    if not _tables(engine).issuperset(Base.metadata.tables):
+        raise FleetError(f"{name_of(engine)} is not a fleetpki registry", "restore it from a backup")
     return _sessions(engine)
+
+
+def connect(database: Database) -> Engine:
+    """The way to a database, whatever is in it."""
+    if isinstance(database, Path):
+        return _sqlite(database)
+    try:
+        url = make_url(database)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() != "postgresql":
+        raise FleetError(
+            "database_url is no address of a PostgreSQL database",
+            "write it like postgresql://user@host/name; leave it out for a SQLite file",
+            exit_code=2,
+        )
+    return _postgresql(url)
+
+
+def engine_of(sessions: Sessions) -> Engine:
+    """The engine sessions work through."""
+    engine = sessions.kw["bind"]
+    if not isinstance(engine, Engine):
+        raise TypeError("these sessions have no engine")
+    return engine
+
+
+def name_of(engine: Engine) -> str:
+    """What to call a database in front of people: without its password."""
+    is_file = engine.dialect.name == "sqlite"
+    return str(engine.url.database if is_file else engine.url.render_as_string(hide_password=True))
 
 
 @contextmanager
 def reading(sessions: Sessions) -> Iterator[Session]:
     """Open a session that sees one consistent state and waits for no writer."""
     with sessions() as session:
-        session.connection(execution_options={_READ_ONLY: True})
+        session.connection(
+            execution_options={_READ_ONLY: True, **_SNAPSHOT[engine_of(sessions).dialect.name]}
+        )
         yield session
+
+
+_SNAPSHOT: dict[str, dict[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+
+
+def _create_file(path: Path) -> None:
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except FileExistsError as error:
+        raise FleetError(f"{path} exists already", "choose another directory", exit_code=2) from error
+
+
+def _tables(engine: Engine) -> set[str]:
+    try:
+        return set(inspect(engine).get_table_names())
+    except DatabaseError as error:
+        what, hint = (
+            ("is damaged or no registry", "restore it from a backup")
+            if engine.dialect.name == "sqlite"
+            else ("cannot be used", "check database_url in fleet.toml, and that the server runs")
+        )
+        raise FleetError(f"{name_of(engine)} {what}: {error.orig}", hint, exit_code=4) from error
 
 
 def _sessions(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+def _postgresql(url: URL) -> Engine:
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=_CONNECTIONS,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": _BUSY_TIMEOUT_S, "application_name": "fleetpki"},
+    )
+
+
+def _sqlite(path: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        pool_size=_CONNECTIONS,
+        connect_args={"timeout": _BUSY_TIMEOUT_S},
+    )
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine

@@ -163,7 +163,7 @@ class Fleet:
 
     def delivered(self) -> list[tuple[OutboxKind, dict[str, Any]]]:
         """Take everything out of the outbox, as the dispatcher does."""
-        with self.ctx.sessions.begin() as session:
+        with self.ctx.writing() as session:
             messages = outbox.pending(session, limit=1000)
             for message in messages:
                 outbox.delete(session, message.id)

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
-from sqlalchemy import event
 
 from fleetpki.errors import Code
 from fleetpki.lifecycle import (
@@ -21,6 +21,7 @@ from fleetpki.lifecycle import (
     start_rotation,
 )
 from fleetpki.pki.issuer import Issuer, Plan
+from fleetpki.registry.database import engine_of
 from fleetpki.registry.models import CertificateState
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
 
@@ -68,18 +69,18 @@ def interfering(
         step()
         return certificate
 
-    def on_commit(_session: object) -> None:
+    dialect = engine_of(fleet.ctx.sessions).dialect
+    commit = dialect.do_commit
+
+    def observed_commit(connection: Any) -> None:
+        step()
+        commit(connection)
         step()
 
     with monkeypatch.context() as patch:
         patch.setattr(Issuer, "sign", observed_sign)
-        for moment in ("before_commit", "after_commit"):
-            event.listen(fleet.ctx.sessions, moment, on_commit)
-        try:
-            yield signed
-        finally:
-            for moment in ("before_commit", "after_commit"):
-                event.remove(fleet.ctx.sessions, moment, on_commit)
+        patch.setattr(dialect, "do_commit", observed_commit)
+        yield signed
 
 
 def crash_after(steps: int) -> Callable[[], None]:

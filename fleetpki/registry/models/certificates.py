@@ -93,7 +93,7 @@ class Certificate(Base):
     issuer_id: Mapped[str | None] = mapped_column(ForeignKey("authorities.authority_id"))
     crl_partition: Mapped[int | None]
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
-    """Whose bootstrap certificate this is."""
+    """Whose bootstrap certificate this is, or which one it was enrolled with."""
     request_id: Mapped[str | None] = mapped_column(String(64))
     api_role: Mapped[ApiRole | None]
     """What its holder, an operator, may do through the API."""
@@ -142,4 +142,5 @@ _WATCHED = text("look_at IS NOT NULL")
 Index("certificates_by_look", Certificate.look_at, sqlite_where=_WATCHED, postgresql_where=_WATCHED)
 _OF_CLOUD = text("role IN ('broker', 'service')")
 Index("certificates_of_the_cloud", Certificate.role, sqlite_where=_OF_CLOUD, postgresql_where=_OF_CLOUD)
+Index("certificates_by_batch", Certificate.batch, Certificate.recorded_at)
 Index("certificates_by_partition", Certificate.issuer_id, Certificate.crl_partition, Certificate.state)

@@ -26,6 +26,7 @@ class ClaimState(StrEnum):
     WAITING = "waiting"
     APPROVED = "approved"
     DENIED = "denied"
+    USED = "used"
 
 
 class Batch(Base):
@@ -39,9 +40,12 @@ class Batch(Base):
     """Whether devices that are not on the allow-list may enrol."""
     proof: Mapped[bool]
     """Whether a device must prove that it holds its factory secret."""
+    cloud_keys: Mapped[bool]
+    """Whether a device that sends no request gets a key made here."""
     budget: Mapped[int | None]
     """How many devices may ever enrol."""
     rate_per_minute: Mapped[int | None]
+    """How many certificates may be made for them in a minute."""
     created_at: Mapped[datetime]
 
 
@@ -76,20 +80,22 @@ class AllowedDevice(Base):
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
     group: Mapped[str | None] = mapped_column(String(64))
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    certificate_id: Mapped[str | None] = mapped_column(String(64))
+    """The one bootstrap certificate it may enrol with."""
     added_at: Mapped[datetime]
 
 
 class Claim(Base):
-    """An enrolment in quarantine: somebody claims to be a device that already has a certificate."""
+    """An attempt in quarantine: somebody claims to be a device that already has a certificate."""
 
     __tablename__ = "claims"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id"), index=True)
     state: Mapped[ClaimState]
-    key_digest: Mapped[str] = mapped_column(String(64))
+    key_digest: Mapped[str | None] = mapped_column(String(64))
+    """The key to be certified; unknown when the broker has refused the connection."""
     sender: Mapped[str] = mapped_column(String(64))
-    reason: Mapped[str]
     claimed_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None]
