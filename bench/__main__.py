@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m bench``: measure, print a table, write JSON."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import issuing, revocation
+from bench.report import Figure, show, write
+
+BENCHMARKS: dict[str, Callable[[Path, int], list[Figure]]] = {
+    "issuing": issuing.measure,
+    "revocation": revocation.measure,
+}
+
+
+def main() -> None:
+    """Run the benchmarks that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all when none"
+    )
+    parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--build", type=Path, default=Path("build/bench"), help="where peers are built")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    arguments.build.mkdir(parents=True, exist_ok=True)
+    console, figures = Console(), []
+    for name in arguments.names or BENCHMARKS:
+        with tempfile.TemporaryDirectory(dir=arguments.build.absolute()) as scratch:
+            found = BENCHMARKS[name](Path(scratch), arguments.seconds)
+        show(found, console)
+        figures += found
+    if arguments.json is not None:
+        write(figures, arguments.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a benchmark found, as JSON and as a table."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value; with a peer it is the ratio that counts."""
+
+    name: str
+    value: float
+    unit: str
+    peer: str = ""
+    peer_value: float | None = None
+    more_is_better: bool = True
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times better than the peer."""
+        if self.peer_value is None:
+            return None
+        return self.value / self.peer_value if self.more_is_better else self.peer_value / self.value
+
+
+def as_json(figures: Sequence[Figure]) -> str:
+    """The run, with what it ran on."""
+    machine = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
+    found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
+    return json.dumps({"machine": machine, "python": platform.python_version(), "figures": found}, indent=2)
+
+
+def write(figures: Sequence[Figure], path: Path) -> None:
+    """Write the run to a file."""
+    path.write_text(as_json(figures) + "\n", encoding="utf-8")
+
+
+def show(figures: Sequence[Figure], console: Console) -> None:
+    """Print the run as a table."""
+    table = Table("what", "ours", "unit", "peer", "peer's", "ratio", "note")
+    for figure in figures:
+        peer_value = "" if figure.peer_value is None else _number(figure.peer_value)
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.1f}x"
+        table.add_row(
+            figure.name, _number(figure.value), figure.unit, figure.peer, peer_value, ratio, figure.note
+        )
+    console.print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
