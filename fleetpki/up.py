@@ -22,10 +22,14 @@ from fleetpki.child import ChildProcess
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context, Verdict
+from fleetpki.lifecycle.revocation_lists import publish_due
 from fleetpki.mqtt.worker import Worker
 from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
+
+#: How often revocation lists are looked at; one is signed anew when something was revoked, or it grows old.
+CRL_PERIOD_S = 10.0
 
 
 def up(fleet: Fleet, announce: Callable[[], None]) -> None:
@@ -58,7 +62,8 @@ async def _run(
             _raise(mosquitto.ended()),
             *(_raise(child.ended()) for child in children),
             worker.run(),
-            _housekeeping(fleet.context, fleet.settings.housekeeping_s),
+            _every(fleet.settings.housekeeping_s, "housekeeping", lambda: _collect(fleet.context)),
+            _every(CRL_PERIOD_S, "publishing revocation lists", lambda: publish_due(fleet.context)),
             _announce_when_ready(worker, announce, stop),
         )
     finally:
@@ -95,16 +100,19 @@ async def _raise(ending: Coroutine[Any, Any, FleetError]) -> None:
     raise await ending
 
 
-async def _housekeeping(context: Context, period_s: float) -> None:
+async def _every(period_s: float, what: str, work: Callable[[], object]) -> None:
+    """Do something in a thread, again and again, whatever happens."""
     while True:
         try:
-            collected = await asyncio.to_thread(lifecycle.collect_unactivated, context)
+            await asyncio.to_thread(work)
         except Exception:
-            log.exception("housekeeping failed; it is tried again in %s s", period_s)
-        else:
-            if collected:
-                log.info("revoked %d certificates that were never used", collected)
+            log.exception("%s failed; it is tried again in %s s", what, period_s)
         await asyncio.sleep(period_s)
+
+
+def _collect(context: Context) -> None:
+    if collected := lifecycle.collect_unactivated(context):
+        log.info("revoked %d certificates that were never used", collected)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from fleetpki import fleet as fleets
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, complain, present, read_text
-from fleetpki.config import LOOPBACK_NAMES, Layout, Settings, first_problem
+from fleetpki.config import LOOPBACK_NAMES, PORTS, Layout, Settings, first_problem
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.up import up as run_fleet
@@ -84,11 +84,13 @@ def up(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
     settings = fleet.settings
 
     def announce() -> None:
-        data = settings.model_dump(include={"hosts", "bind", "port", "bootstrap_port", "service_port"})
+        data = settings.model_dump(include={"hosts", "bind", "api_bind", *PORTS})
         text = (
             f"fleetpki: ready for devices on {settings.bind} port {settings.port}, "
             f"for enrolment on port {settings.bootstrap_port}; Ctrl-C stops"
         )
+        if settings.api_port:
+            text += f"\nfleetpki: dashboard at https://{settings.api_bind}:{settings.api_port}/"
         present(as_json, {"ready": True, **data}, text)
 
     run_fleet(fleet, announce)

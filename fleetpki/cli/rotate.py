@@ -9,14 +9,13 @@ import typer
 
 from fleetpki import lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, err, present
-from fleetpki.errors import Code, FleetError
+from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import KeyRequest, PushedCredential
-from fleetpki.mqtt import messages, topics
-from fleetpki.mqtt.push import push as push_message
+from fleetpki.lifecycle import KeyRequest
+from fleetpki.mqtt.pushed_key import push_new_key
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Rotation, RotationState
+from fleetpki.registry.models import RotationState
 
 app = typer.Typer()
 
@@ -56,7 +55,9 @@ def rotate(
         raise FleetError("--push makes a new key, --key same keeps the old one", "choose one", Exit.REFUSED)
     fleet = Fleet.open(directory)
     rotation = (
-        _push(fleet, device_id, key) if push else lifecycle.start_rotation(fleet.context, device_id, key=key)
+        push_new_key(fleet.context, fleet.operator_bus(), device_id, key)
+        if push
+        else lifecycle.start_rotation(fleet.context, device_id, key=key)
     )
     if no_wait:
         present(
@@ -68,38 +69,6 @@ def rotate(
     present(as_json, result, f"{device_id}: {result['state']}{reason}")
     if result["state"] != RotationState.COMMITTED:
         raise typer.Exit(Exit.FAILED if result["state"] in IN_THE_END else Exit.PENDING)
-
-
-def _push(fleet: Fleet, device_id: str, key: KeyRequest) -> Rotation:
-    """Send a new key to a device that is online. If it is not, the key is gone and the rotation over."""
-    rotation, credential = lifecycle.push_rotation(fleet.context, device_id, key=key)
-    topic = topics.certs(device_id, "rotate")
-    delivered = False
-    try:
-        delivered = push_message(
-            fleet.operator_bus(), topic, _push_message(rotation, credential).to_payload()
-        )
-    finally:
-        if not delivered:
-            lifecycle.abandon_rotation(
-                fleet.context,
-                device_id,
-                rotation.rotation_id,
-                Code.BUSY,
-                "the device did not get the new key",
-            )
-    if not delivered:
-        raise FleetError(f"{device_id} is offline; nothing was sent to it", "try again when it is online")
-    return rotation
-
-
-def _push_message(rotation: Rotation, credential: PushedCredential) -> messages.PushedRotation:
-    return messages.PushedRotation(
-        new_certificate=credential.certificate_pem,
-        new_private_key=credential.private_key_pem,
-        chain=credential.chain_pem,
-        rotation_id=rotation.rotation_id,
-    )
 
 
 def _wait(fleet: Fleet, device_id: str, rotation_id: str, timeout_s: float, *, quiet: bool) -> views.Data:

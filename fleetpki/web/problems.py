@@ -7,10 +7,10 @@ import logging
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from starlette.responses import JSONResponse
 
-from fleetpki.errors import Code, FleetError, NotFound, Rejected
+from fleetpki.errors import Code, FleetError, NotFound, Rejected, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def problem_response(
 
 def rejected_response(rejected: Rejected) -> JSONResponse:
     """A rule refused."""
-    status = 400 if rejected.code in _BAD_INPUT else 409
+    status = 400 if rejected.code in _BAD_INPUT else 503 if isinstance(rejected, Unavailable) else 409
     headers = {"Retry-After": str(rejected.retry_after_s)} if rejected.retry_after_s else None
     return problem_response(status, rejected.code, rejected.message, headers=headers)
 
@@ -63,7 +63,7 @@ def fleet_error_response(error: FleetError) -> JSONResponse:
     return problem_response(status, Code.NOT_ALLOWED, error.message, hint=error.hint)
 
 
-def registry_error_response(error: SQLAlchemyError) -> JSONResponse:
+def registry_error_response(error: OperationalError) -> JSONResponse:
     """The registry cannot be used now: locked, gone, or its disk is full."""
     log.error("the registry cannot be used: %s", error)
     return problem_response(

@@ -18,7 +18,7 @@ from email.utils import format_datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -83,7 +83,7 @@ class Public:
             return answer()
         except NotFound:
             return _nothing_here()
-        except (SQLAlchemyError, FleetError):
+        except (OperationalError, FleetError):
             log.exception("a public request could not be served")
             return _text(503, "not now, try again later", {"Retry-After": "60"})
 

@@ -53,6 +53,7 @@ class Web:
     fleet: Fleet
     workspace: Path
     ports: dict[str, int]
+    apps: dict[str, Any]
     tokens: dict[ApiRole, str] = field(default_factory=dict)
 
     @property
@@ -153,13 +154,15 @@ def running_web(workspace: Path, *names: str, **settings: Any) -> Iterator[Web]:
     ports = {"est_port": 1, "api_port": 2, "public_port": 3}  # the test listens, on ports of its own
     fleet = Fleet.open(make_fleet(workspace, **{**ports, **settings}).directory)
     tls = server_context(fleet.layout, fleet.context)
+    apps: dict[str, Any] = {}
+    listening: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
-        ports = {
-            door.name: stack.enter_context(serving(door.make_app(fleet), tls if door.uses_tls else None))
-            for door in listeners(fleet)
-            if door.name in names
-        }
-        yield Web(fleet, workspace, ports, _tokens(fleet.context))
+        for door in listeners(fleet):
+            if door.name in names:
+                apps[door.name] = door.make_app(fleet)
+                context = tls if door.uses_tls else None
+                listening[door.name] = stack.enter_context(serving(apps[door.name], context))
+        yield Web(fleet, workspace, listening, apps, _tokens(fleet.context))
 
 
 def _tokens(ctx: Context) -> dict[ApiRole, str]:

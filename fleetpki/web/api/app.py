@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -96,8 +96,8 @@ def _answer_errors(app: FastAPI) -> None:
     def failed(_request: Request, error: FleetError) -> Response:
         return problems.fleet_error_response(error)
 
-    @app.exception_handler(SQLAlchemyError)
-    def unusable(_request: Request, error: SQLAlchemyError) -> Response:
+    @app.exception_handler(OperationalError)
+    def unusable(_request: Request, error: OperationalError) -> Response:
         return problems.registry_error_response(error)
 
     @app.exception_handler(AccessRefused)

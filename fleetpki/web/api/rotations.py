@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from fleetpki import lifecycle
 from fleetpki.errors import NotFound
-from fleetpki.lifecycle import KeyRequest
+from fleetpki.lifecycle import Context, KeyRequest
 from fleetpki.mqtt.pushed_key import push_new_key
 from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
@@ -64,19 +64,16 @@ def list_rotations(
 @router.get("/devices/{device_id}/rotations/{rotation_id}", summary="Show a rotation")
 def show_rotation(_caller: Viewer, ctx: Ctx, device_id: DeviceId, rotation_id: RotationId) -> RotationOut:
     """One rotation of a device, and how far it is."""
-    with reading(ctx.sessions) as session:
-        rotation = queries.rotation(session, device_id, rotation_id)
-    if rotation is None:
-        raise NotFound(f"device {device_id} has no rotation {rotation_id}")
-    return RotationOut.of(rotation)
+    return _shown(ctx, device_id, rotation_id)
 
 
 @router.post("/devices/{device_id}/rotations", status_code=201, summary="Start a rotation")
 def start_rotation(caller: Operator, ctx: Ctx, device_id: DeviceId, body: RotationRequest) -> RotationOut:
     """Ask a device for a new key; it hears of it now, or when it connects."""
-    return RotationOut.of(
-        lifecycle.start_rotation(ctx, device_id, key=body.key, deadline=body.deadline, actor=caller.actor)
+    rotation = lifecycle.start_rotation(
+        ctx, device_id, key=body.key, deadline=body.deadline, actor=caller.actor
     )
+    return _shown(ctx, device_id, rotation.rotation_id)
 
 
 @router.post("/devices/{device_id}/rotations/push", status_code=201, summary="Push a new key")
@@ -85,4 +82,13 @@ def push_rotation(
 ) -> RotationOut:
     """Make a key here and send it once, to a device that is online; it is stored nowhere on this side."""
     bus = request.app.state.operator_bus
-    return RotationOut.of(push_new_key(ctx, bus, device_id, body.key, actor=caller.actor))
+    rotation = push_new_key(ctx, bus, device_id, body.key, actor=caller.actor)
+    return _shown(ctx, device_id, rotation.rotation_id)
+
+
+def _shown(ctx: Context, device_id: str, rotation_id: str) -> RotationOut:
+    with reading(ctx.sessions) as session:
+        rotation = queries.rotation(session, device_id, rotation_id)
+    if rotation is None:
+        raise NotFound(f"device {device_id} has no rotation {rotation_id}")
+    return RotationOut.of(rotation)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fleetpki.errors import Code, FleetError, Rejected
+from fleetpki.errors import Code, FleetError, Rejected, Unavailable
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context
 from fleetpki.web.body import BodyLimit
@@ -75,7 +75,7 @@ class Est:
             return operation.answer(self._ctx, peer, body)
         except Rejected as rejected:
             return _refusal(rejected)
-        except (SQLAlchemyError, FleetError):
+        except (OperationalError, FleetError):
             log.exception("an EST request could not be served")
             return _text(503, "internal: not now, try again later", {"Retry-After": "60"})
         except Exception:
@@ -105,7 +105,8 @@ def _refusal(rejected: Rejected) -> Response:
     """A refusal; one that may end by itself invites another try with the same request (RFC 7030, 4.2.3)."""
     text = f"{rejected.code}: {rejected.message}"
     if rejected.retry_after_s is not None:
-        return _text(202, text, {"Retry-After": str(rejected.retry_after_s)})
+        status = 503 if isinstance(rejected, Unavailable) else 202
+        return _text(status, text, {"Retry-After": str(rejected.retry_after_s)})
     return _text(400 if rejected.code in _BAD_REQUEST else 403, text)
 
 

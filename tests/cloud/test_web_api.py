@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The REST API as an operator's programs use it, over real TLS."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from fleetpki.registry.models import ApiRole, CertificateState
+from tests.cloud.doubles import make_csr, new_key
+from tests.cloud.web_fixtures import Web, running_web
+
+API = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("api"), "api") as web:
+        for number in range(7):
+            web.enrolled(f"page-{number}")
+        yield web
+
+
+@pytest.fixture(scope="module")
+def officer(web: Web) -> Iterator[httpx.Client]:
+    with web.api(ApiRole.CA_OFFICER) as client:
+        yield client
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal, which must be problem details."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["type"] == f"urn:fleetpki:problem:{body['code']}"
+    return answer.status_code, body["code"]
+
+
+def test_pages_together_are_the_whole_list(officer: httpx.Client) -> None:
+    found, after = [], None
+    while True:
+        query = {"prefix": "page-", "limit": 3, **({"after": after} if after else {})}
+        page = officer.get(f"{API}/devices", params=query).json()
+        found += [device["device_id"] for device in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert found == [f"page-{number}" for number in range(7)]
+
+
+def test_filters_narrow_down(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("narrow-1")
+    officer.post(f"{API}/devices/narrow-1/revoke", json={"reason": "stolen"})
+    revoked = officer.get(f"{API}/devices", params={"state": "revoked"}).json()["items"]
+    assert [device["device_id"] for device in revoked] == ["narrow-1"]
+    expiring = {"prefix": "page-", "expires_before": "2020-01-01T00:00:00Z"}
+    assert officer.get(f"{API}/devices", params=expiring).json()["items"] == []
+
+
+def test_a_device_is_shown_with_the_certificate_it_works_with(web: Web, officer: httpx.Client) -> None:
+    enrolled = web.enrolled("shown-1")
+    shown = officer.get(f"{API}/devices/shown-1").json()
+    assert (shown["state"], shown["certificate_id"]) == ("active", enrolled.certificate_id)
+    (certificate,) = officer.get(f"{API}/devices/shown-1/certificates").json()
+    assert certificate["state"] == "active"
+
+
+def test_a_certificate_is_downloaded_as_it_was_signed(web: Web, officer: httpx.Client) -> None:
+    enrolled = web.enrolled("download-1")
+    answer = officer.get(f"{API}/certificates/{enrolled.certificate_id}/pem")
+    assert answer.text == enrolled.certificate_pem
+    assert answer.headers["content-type"] == "application/x-pem-file"
+
+
+def test_a_revoked_device_loses_its_certificates_and_the_audit_chain_says_who_did_it(
+    web: Web, officer: httpx.Client
+) -> None:
+    enrolled = web.enrolled("revoke-1")
+    answer = officer.post(f"{API}/devices/revoke-1/revoke", json={"reason": "stolen"})
+    assert answer.json()["state"] == "revoked"
+    assert web.state(enrolled.certificate_id) == CertificateState.REVOKED
+    assert ("token:test-ca-officer", "device.revoked") in web.audited("revoke-1")
+
+
+def test_a_rotation_is_started_shown_and_listed(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("rotate-1")
+    started = officer.post(f"{API}/devices/rotate-1/rotations", json={"key": "rsa-2048"})
+    assert started.status_code == 201
+    rotation = started.json()
+    shown = officer.get(f"{API}/devices/rotate-1/rotations/{rotation['rotation_id']}").json()
+    assert (shown["state"], shown["key"]) == ("requested", "rsa-2048")
+    listed = officer.get(f"{API}/rotations", params={"open": True, "device_id": "rotate-1"}).json()
+    assert [each["rotation_id"] for each in listed["items"]] == [rotation["rotation_id"]]
+    assert problem(officer.post(f"{API}/devices/rotate-1/rotations", json={})) == (409, "busy")
+
+
+def test_a_key_made_elsewhere_is_certified(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("issue-1")
+    csr = make_csr(new_key(), "issue-1")
+    answer = officer.post(f"{API}/devices/issue-1/certificates", json={"csr": csr})
+    assert answer.status_code == 201
+    assert answer.json()["certificate"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_a_request_for_another_name_is_refused(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("issue-2")
+    csr = make_csr(new_key(), "issue-3")
+    answer = officer.post(f"{API}/devices/issue-2/certificates", json={"csr": csr})
+    assert problem(answer) == (400, "wrong_subject")
+
+
+@pytest.mark.parametrize(
+    "path", ["devices/no-such-device", "certificates/" + "0" * 64, "devices/page-1/rotations/none", "nothing"]
+)
+def test_what_does_not_exist_is_not_found(officer: httpx.Client, path: str) -> None:
+    assert problem(officer.get(f"{API}/{path}"))[0] == 404
+
+
+def test_the_audit_chain_is_listed_and_verified(officer: httpx.Client) -> None:
+    newest = officer.get(f"{API}/audit", params={"limit": 2}).json()["items"]
+    assert newest[0]["seq"] == newest[1]["seq"] + 1
+    assert officer.get(f"{API}/audit/verification").json()["entries"] >= newest[0]["seq"]
+
+
+def test_a_token_made_by_the_api_works_until_it_is_revoked(web: Web, officer: httpx.Client) -> None:
+    made = officer.post(f"{API}/tokens", json={"name": "ci", "role": "viewer"}).json()
+    with web.client("api", headers={"Authorization": f"Bearer {made['token']}"}) as client:
+        assert client.get(f"{API}/devices").status_code == 200
+        assert officer.delete(f"{API}/tokens/ci").status_code == 204
+        assert problem(client.get(f"{API}/devices"))[0] == 401
+    assert made["token"] not in officer.get(f"{API}/tokens").text
