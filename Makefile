@@ -40,7 +40,9 @@ test: test-c test-python ## Run all tests
 test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(NINJA) host build/asan -DCMAKE_BUILD_TYPE=Debug -DCERT_SANITIZE=ON
 	$(NINJA) tests/fuzz build/replay -DCMAKE_C_COMPILER=gcc
+	$(NINJA) host build/powercut -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Release
 	@ctest --test-dir build/asan --output-on-failure --parallel $$(nproc)
+	@ctest --test-dir build/powercut --output-on-failure -R device_memory # memory as it is without sanitizers
 	@ctest --test-dir build/replay --output-on-failure --parallel $$(nproc)
 	@ctest --test-dir build/broker --output-on-failure
 
@@ -65,6 +67,11 @@ coverage: setup ## What the C tests reach of the device core, line by line and b
 	@ctest --test-dir build/coverage --output-on-failure --parallel $$(nproc) >&2
 	@$(PYTHON) -m gcovr --root . --filter components/cert_mgmt/ --fail-under-line 95 --txt - --txt-summary \
 		build/coverage/CMakeFiles/cert_mgmt.dir
+
+.PHONY: analyze
+analyze: build ## gcc -fanalyzer, clang-tidy and cppcheck over the C that ships
+	@scripts/setup.sh clang-tidy cppcheck
+	@scripts/analyze.sh
 
 powercut: setup ## Cut the power at every change of the device's store, and again during the recovery
 	$(NINJA) host build/powercut -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Release

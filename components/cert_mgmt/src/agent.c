@@ -27,7 +27,7 @@
 #include "trust_update.h"
 
 /* A port that has not answered by then never will. */
-#define CONNECT_TIMEOUT_MS (2 * 60 * 1000)
+#define CONNECT_TIMEOUT_MS 120000
 
 /* A connection that lasted this long was a good one: the backoff begins anew. */
 #define STABLE_CONNECTION_MS 30000

@@ -12,7 +12,7 @@
 
 /** First delay before a request without answer is repeated; doubles up to REQUEST_REPEAT_MAX_MS. */
 #define REQUEST_REPEAT_MIN_MS 15000
-#define REQUEST_REPEAT_MAX_MS (10 * 60 * 1000)
+#define REQUEST_REPEAT_MAX_MS 600000
 
 /** Repeats after which a request is given up. */
 #define REQUEST_REPEATS_MAX 5

@@ -29,7 +29,8 @@ static uint32_t days_from_civil(uint32_t year, uint32_t month, uint32_t day)
 int64_t civil_time_seconds(int year, int month, int day, int hour, int minute, int second)
 {
     int32_t days = (int32_t)days_from_civil((uint32_t)year, (uint32_t)month, (uint32_t)day) - DAYS_BEFORE_1970;
-    return (int64_t)days * SECONDS_PER_DAY + (hour * 60 + minute) * 60 + second;
+    int second_of_day = (hour * 60 + minute) * 60 + second;
+    return (int64_t)days * SECONDS_PER_DAY + second_of_day;
 }
 
 void civil_time_format(int64_t seconds, char *out)

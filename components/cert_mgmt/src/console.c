@@ -232,11 +232,12 @@ void cert_console_run(const cert_console_t *console, const char *line)
 {
     char copy[CERT_CONSOLE_LINE_MAX + 1];
     char *words[WORDS_MAX];
-    if (strlen(line) > CERT_CONSOLE_LINE_MAX) {
+    size_t len = strlen(line);
+    if (len > CERT_CONSOLE_LINE_MAX) {
         say(console, "error: a command line has at most %d characters", CERT_CONSOLE_LINE_MAX);
         return;
     }
-    strcpy(copy, line);
+    memcpy(copy, line, len + 1);
     int count = split(copy, words);
     if (count == 0) {
         return;

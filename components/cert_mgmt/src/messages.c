@@ -84,7 +84,7 @@ static cert_status_t scan(const uint8_t *payload, size_t len, char *blanked, con
         if (problem != NULL) {
             return bad(why, problem);
         }
-        blanked[i] = in_string && c != '"' && c != '\\' ? 'x' : (char)c;
+        blanked[i] = (char)(in_string && c != '"' && c != '\\' ? 'x' : c);
         if (in_string && c == '\\') {
             size_t escaped = escape_len(payload + i, len - i);
             if (escaped == 0) {

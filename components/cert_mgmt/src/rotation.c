@@ -17,7 +17,8 @@
 
 #define RENEWAL_PREFIX "renew-"
 #define RENEWAL_ID_BYTES 8
-#define RENEWAL_RETRY_MS (60u * 60 * 1000)
+#define RENEWAL_ID_LEN 16 /* in hex */
+#define RENEWAL_RETRY_MS 3600000u
 
 /* @return whether it is on its way */
 static bool publish_status(cert_agent_t *agent, const message_status_t *status)
@@ -144,7 +145,7 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
     agent->renew_at_ms = now_ms + RENEWAL_RETRY_MS;
     cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL);
     if (status == CERT_ERR_NOT_FOUND) {
-        char id[sizeof(RENEWAL_PREFIX) + 2 * RENEWAL_ID_BYTES] = RENEWAL_PREFIX;
+        char id[sizeof(RENEWAL_PREFIX) + RENEWAL_ID_LEN] = RENEWAL_PREFIX;
         agent_random_hex(agent, id + sizeof(RENEWAL_PREFIX) - 1, RENEWAL_ID_BYTES);
         status = staging_make_pending(agent, CERT_ORIGIN_ROTATION, id, &agent->config->key_type);
     }

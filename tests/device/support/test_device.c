@@ -9,10 +9,8 @@
 
 #include "testing.h"
 
-int test_device_setup(void **state)
+void test_device_prepare(test_device_t *device)
 {
-    test_device_t *device = calloc(1, sizeof(*device));
-    assert_non_null(device);
     pki_make(&device->pki);
     fake_port_init(&device->fake);
     device->port = fake_port_make(&device->fake);
@@ -29,6 +27,13 @@ int test_device_setup(void **state)
         .hardware = "test",
         .firmware = "1.2.3",
     };
+}
+
+int test_device_setup(void **state)
+{
+    test_device_t *device = calloc(1, sizeof(*device));
+    assert_non_null(device);
+    test_device_prepare(device);
     *state = device;
     return 0;
 }

@@ -39,6 +39,9 @@ typedef struct {
     char certificate_id[CERT_ID_LEN + 1]; /* of the certificate the cloud issued last */
 } test_device_t;
 
+/** @brief A device that has never been switched on, in memory that is all zero. Release with pki_free(). */
+void test_device_prepare(test_device_t *device);
+
 /** @brief cmocka set-up and tear-down: *state becomes a test_device_t that has never been switched on. */
 int test_device_setup(void **state);
 int test_device_teardown(void **state);
