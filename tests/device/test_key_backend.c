@@ -37,7 +37,7 @@ static void test_a_made_key_is_one_that_openssl_reads(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         uint8_t ref[CERT_KEY_MAX];
         size_t len = 0;
-        assert_int_equal(key_backend_software.generate(rows[i].type, ref, &len), CERT_OK);
+        assert_int_equal(key_backend_software.generate(NULL, rows[i].type, ref, &len), CERT_OK);
         EVP_PKEY *key = read_with_openssl(ref, len);
         assert_int_equal(EVP_PKEY_get_base_id(key), rows[i].id);
         assert_int_equal(EVP_PKEY_get_bits(key), rows[i].bits);
@@ -51,8 +51,8 @@ static void test_two_keys_differ(void **state)
     uint8_t first[CERT_KEY_MAX];
     uint8_t second[CERT_KEY_MAX];
     size_t len;
-    assert_int_equal(key_backend_software.generate(CERT_KEY_EC_P256, first, &len), CERT_OK);
-    assert_int_equal(key_backend_software.generate(CERT_KEY_EC_P256, second, &len), CERT_OK);
+    assert_int_equal(key_backend_software.generate(NULL, CERT_KEY_EC_P256, first, &len), CERT_OK);
+    assert_int_equal(key_backend_software.generate(NULL, CERT_KEY_EC_P256, second, &len), CERT_OK);
     assert_memory_not_equal(first, second, len);
 }
 
@@ -63,16 +63,25 @@ static void test_garbage_is_no_key(void **state)
     memset(garbage, 0x30, sizeof(garbage));
     mbedtls_pk_context key;
     mbedtls_pk_init(&key);
-    assert_int_equal(key_backend_software.load(garbage, sizeof(garbage), &key), CERT_ERR_CORRUPT);
-    assert_int_equal(key_backend_software.load(garbage, 0, &key), CERT_ERR_CORRUPT);
+    assert_int_equal(key_software_load(garbage, sizeof(garbage), &key), CERT_ERR_CORRUPT);
+    assert_int_equal(key_software_load(garbage, 0, &key), CERT_ERR_CORRUPT);
     mbedtls_pk_free(&key);
 }
 
 static void test_a_key_kind_of_a_later_version_is_not_found(void **state)
 {
     (void)state;
-    assert_null(key_backend_find((cert_key_kind_t)7));
-    assert_ptr_equal(key_backend_find(CERT_KEY_KIND_SOFTWARE), &key_backend_software);
+    assert_null(key_backend_find(NULL, (cert_key_kind_t)7));
+}
+
+static void test_a_pushed_key_is_always_the_software_backends(void **state)
+{
+    (void)state;
+    const cert_key_backend_t own = { .kind = CERT_KEY_KIND_HMAC };
+    assert_ptr_equal(key_backend_find(NULL, CERT_KEY_KIND_SOFTWARE), &key_backend_software);
+    assert_ptr_equal(key_backend_find(&own, CERT_KEY_KIND_SOFTWARE), &key_backend_software);
+    assert_ptr_equal(key_backend_find(&own, CERT_KEY_KIND_HMAC), &own);
+    assert_null(key_backend_find(&own, CERT_KEY_KIND_DS));
 }
 
 /** Import `pem` and see that it is still the key it was. */
@@ -135,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_two_keys_differ),
         cmocka_unit_test(test_garbage_is_no_key),
         cmocka_unit_test(test_a_key_kind_of_a_later_version_is_not_found),
+        cmocka_unit_test(test_a_pushed_key_is_always_the_software_backends),
         cmocka_unit_test(test_a_pushed_key_is_taken_in_every_usual_form),
         cmocka_unit_test(test_what_is_not_a_pem_key_is_not_taken),
     };

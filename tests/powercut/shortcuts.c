@@ -20,7 +20,6 @@
 #include "testing.h"
 #include "trust_store.h"
 
-#define PUBLIC_DER_MAX 128
 #define HASH_LEN 32 /* SHA-256 */
 #define ANSWERS_MAX 16384 /* a power of two */
 
@@ -44,42 +43,55 @@ void shortcuts_count_keys(int *keys_made)
 
 /* ---------------------------------------------------------------- key generation */
 
-static cert_status_t generate(cert_key_type_t type, uint8_t *ref, size_t *ref_len)
+extern const cert_key_backend_t __real_key_backend_software;
+
+static cert_status_t generate(void *ctx, cert_key_type_t type, uint8_t *ref, size_t *ref_len)
 {
+    (void)ctx;
     assert_int_equal(type, CERT_KEY_EC_P256);
     const uint8_t *der = authority_key_der((*s_keys_made)++, ref_len);
     memcpy(ref, der, *ref_len);
     return CERT_OK;
 }
 
-static cert_status_t load(const uint8_t *ref, size_t ref_len, mbedtls_pk_context *pk)
+static cert_status_t public_key(void *ctx, const uint8_t *ref, size_t ref_len, uint8_t *spki, size_t *spki_len)
 {
-    return key_backend_find(CERT_KEY_KIND_SOFTWARE)->load(ref, ref_len, pk);
+    return __real_key_backend_software.public_key(ctx, ref, ref_len, spki, spki_len);
 }
 
-extern const key_backend_t __wrap_key_backend_software;
-const key_backend_t __wrap_key_backend_software = {
+static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const uint8_t *hash, uint8_t *signature,
+                          size_t *signature_len)
+{
+    return __real_key_backend_software.sign(ctx, ref, ref_len, hash, signature, signature_len);
+}
+
+extern const cert_key_backend_t __wrap_key_backend_software;
+const cert_key_backend_t __wrap_key_backend_software = {
     .kind = CERT_KEY_KIND_SOFTWARE,
     .generate = generate,
-    .load = load,
+    .public_key = public_key,
+    .sign = sign,
 };
 
 /* ---------------------------------------------------------------- certification requests */
 
-cert_status_t __real_csr_write_pem(mbedtls_pk_context *key, const char *device_id, char *out, size_t cap);
-cert_status_t __wrap_csr_write_pem(mbedtls_pk_context *key, const char *device_id, char *out, size_t cap);
+cert_status_t __real_csr_write_pem(const cert_key_backend_t *backend, const uint8_t *ref, size_t ref_len,
+                                   const char *device_id, char *out, size_t cap);
+cert_status_t __wrap_csr_write_pem(const cert_key_backend_t *backend, const uint8_t *ref, size_t ref_len,
+                                   const char *device_id, char *out, size_t cap);
 
-cert_status_t __wrap_csr_write_pem(mbedtls_pk_context *key, const char *device_id, char *out, size_t cap)
+cert_status_t __wrap_csr_write_pem(const cert_key_backend_t *backend, const uint8_t *ref, size_t ref_len,
+                                   const char *device_id, char *out, size_t cap)
 {
     static char *requests[AUTHORITY_KEYS_MAX];
-    uint8_t der[PUBLIC_DER_MAX];
-    int len = mbedtls_pk_write_pubkey_der(key, der, sizeof(der));
-    assert_true(len > 0);
-    int index = authority_find_key(der + sizeof(der) - len, (size_t)len);
+    uint8_t spki[CERT_PUBLIC_KEY_MAX];
+    size_t spki_len;
+    assert_int_equal(backend->public_key(backend->ctx, ref, ref_len, spki, &spki_len), CERT_OK);
+    int index = authority_find_key(spki, spki_len);
     assert_true(index >= 0);
     if (requests[index] == NULL) {
         char request[CERT_CSR_PEM_MAX];
-        assert_int_equal(__real_csr_write_pem(key, device_id, request, sizeof(request)), CERT_OK);
+        assert_int_equal(__real_csr_write_pem(backend, ref, ref_len, device_id, request, sizeof(request)), CERT_OK);
         requests[index] = strdup(request);
     }
     size_t size = strlen(requests[index]) + 1;

@@ -20,6 +20,7 @@
 #include "civil_time.h"
 #include "enrollment.h"
 #include "identity_store.h"
+#include "key_backend.h"
 #include "rotation.h"
 #include "staging.h"
 #include "stored_value.h"
@@ -179,6 +180,7 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
         return CERT_ERR_INVALID_ARG;
     }
     agent->config = config;
+    agent->key_backend = config->key_backend != NULL ? config->key_backend : &key_backend_software;
     agent->port = port;
     return psa_crypto_init() == PSA_SUCCESS ? CERT_OK : CERT_ERR_INTERNAL;
 }
@@ -250,13 +252,16 @@ static cert_status_t take_up_slot(cert_agent_t *agent, cert_slot_t slot, cert_id
         status =
             cert_check_summarize(agent->identity.chain_pem, &agent->summary) == CERT_OK ? CERT_OK : CERT_ERR_CORRUPT;
     }
+    if (status == CERT_OK && key_backend_find(agent->key_backend, agent->identity.key_kind) == NULL) {
+        status = CERT_ERR_UNSUPPORTED;
+    }
     if (status == CERT_OK) {
         agent->using = kind;
     } else {
         agent_log(agent, CERT_LOG_ERROR, "store: slot %s cannot be used code=%s", store_slot_name(slot),
                   cert_status_code(status));
     }
-    return status;
+    return status == CERT_ERR_UNSUPPORTED ? CERT_ERR_NOT_FOUND : status;
 }
 
 static void take_up_bootstrap(cert_agent_t *agent)
@@ -537,9 +542,10 @@ void cert_agent_status_line(const cert_agent_t *agent, char *out, size_t cap)
     snprintf(
         out, cap,
         "status: id=%s phase=%s identity=%s slot=%s generation=%u certificate=%s not_after=%s trial=%s refusals=%u "
-        "last_failure=%s",
+        "last_failure=%s keys=%s",
         agent->config->device_id, phase_name(agent->phase), agent_identity_name(agent->using),
         store_slot_name(agent->record.current), (unsigned)agent->record.generation,
         has_certificate ? agent->summary.id : "none", not_after, store_slot_name(agent->record.trial),
-        (unsigned)agent->refusals, agent->has_failed ? failure_name(agent->last_failure) : "none");
+        (unsigned)agent->refusals, agent->has_failed ? failure_name(agent->last_failure) : "none",
+        key_kind_name(agent->key_backend->kind));
 }

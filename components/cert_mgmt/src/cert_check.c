@@ -122,15 +122,16 @@ static bool is_for_client_auth(const mbedtls_x509_crt *leaf)
                                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH)) == 0;
 }
 
-static bool key_matches(const mbedtls_x509_crt *leaf, const cert_identity_t *candidate)
+/* The private key proves itself: what it signs, the certificate's public key verifies. */
+static bool key_matches(const cert_key_backend_t *own, mbedtls_x509_crt *leaf, const cert_identity_t *candidate)
 {
-    const key_backend_t *backend = key_backend_find(candidate->key_kind);
-    mbedtls_pk_context key;
-    mbedtls_pk_init(&key);
-    bool matches = backend != NULL && backend->load(candidate->key, candidate->key_len, &key) == CERT_OK &&
-                   compat_pk_check_pair(&leaf->pk, &key) == 0;
-    mbedtls_pk_free(&key);
-    return matches;
+    static const uint8_t challenge[CERT_HASH_LEN] = "is it the key of the certificate";
+    uint8_t signature[CERT_SIGNATURE_MAX];
+    size_t len = 0;
+    const cert_key_backend_t *backend = key_backend_find(own, candidate->key_kind);
+    return backend != NULL &&
+           backend->sign(backend->ctx, candidate->key, candidate->key_len, challenge, signature, &len) == CERT_OK &&
+           mbedtls_pk_verify(&leaf->pk, MBEDTLS_MD_SHA256, challenge, sizeof(challenge), signature, len) == 0;
 }
 
 /* Every certificate of the chain has to be valid now. When the time is only a floor, "not yet valid" cannot be told. */
@@ -178,7 +179,7 @@ static cert_status_t check_parsed(const cert_check_rules_t *rules, const cert_id
     if (!is_for_client_auth(chain)) {
         return refuse(CERT_ERR_UNTRUSTED, why, "the certificate is not for client authentication");
     }
-    if (!key_matches(chain, candidate)) {
+    if (!key_matches(rules->key_backend, chain, candidate)) {
         return refuse(CERT_ERR_KEY_MISMATCH, why, "the private key does not belong to the certificate");
     }
     status = check_dates(chain, rules, why);

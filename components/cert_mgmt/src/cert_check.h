@@ -11,12 +11,13 @@
 #include <mbedtls/x509_crt.h>
 #include <stdbool.h>
 
-#include "cert_mgmt/cert_identity.h"
+#include "cert_mgmt/cert_key_backend.h"
 
 /** @brief What a credential is measured against. */
 typedef struct {
     const char *device_id;
     const char *anchors_pem;
+    const cert_key_backend_t *key_backend; /*!< The device's own; NULL: software */
     const cert_summary_t *current; /*!< Certificate in use; NULL when there is none to be newer than */
     int64_t now;                   /*!< Seconds since 1970 */
     bool now_is_known;             /*!< false: `now` is only a time that is surely past (the time floor) */

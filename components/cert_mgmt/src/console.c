@@ -51,16 +51,11 @@ static cert_status_t make_csr(const cert_console_t *console, cert_key_type_t typ
     cert_agent_t *agent = console->agent;
     uint8_t *ref = agent->candidate.key;
     size_t ref_len = 0;
-    mbedtls_pk_context key;
-    mbedtls_pk_init(&key);
-    cert_status_t status = key_backend_software.generate(type, ref, &ref_len);
+    cert_status_t status = key_backend_software.generate(NULL, type, ref, &ref_len);
     if (status == CERT_OK) {
-        status = key_backend_software.load(ref, ref_len, &key);
+        status = csr_write_pem(&key_backend_software, ref, ref_len, console->settings->id, agent->out,
+                               sizeof(agent->out));
     }
-    if (status == CERT_OK) {
-        status = csr_write_pem(&key, console->settings->id, agent->out, sizeof(agent->out));
-    }
-    mbedtls_pk_free(&key);
     mbedtls_platform_zeroize(ref, CERT_KEY_MAX);
     return status;
 }
@@ -82,6 +77,25 @@ static void run_csr(const cert_console_t *console, int count, char **words)
     char *csr = console->agent->out;
     csr[strlen(csr) - 1] = '\0'; /* print() ends the last line */
     console->print(console->ctx, csr);
+}
+
+static void run_efuse_plan(const cert_console_t *console, int count, char **words)
+{
+    (void)count;
+    if (console->efuses != NULL) {
+        console->efuses(console->ctx, words[0][0] == 'e');
+    } else {
+        say(console, "%s: there are no eFuses here", words[0]);
+    }
+}
+
+static void run_keys(const cert_console_t *console, int count, char **words)
+{
+    const cert_agent_t *agent = console->agent;
+    const cert_identity_t *identity = &agent->identity;
+    say(console, "keys: backend=%s identity=%s", agent->config == NULL ? "none" : key_kind_name(agent->key_backend->kind),
+        identity->key_len == 0 ? "bootstrap" : key_kind_name(identity->key_kind));
+    run_efuse_plan(console, count, words);
 }
 
 static void print_setting(const cert_console_t *console, const char *key)
@@ -189,6 +203,8 @@ static const command_t s_commands[] = {
     { "help", "help", "this list", 1, 1, run_help },
     { "status", "status", "who this device is, until when, and how the connection is", 1, 1, run_status },
     { "csr", "csr [ec|rsa]", "make a key and print a request for it; the key is forgotten again", 1, 2, run_csr },
+    { "keys", "keys", "how private keys are kept, and in which eFuse blocks", 1, 1, run_keys },
+    { "efuse-plan", "efuse-plan", "which eFuses would be burned, for good", 1, 1, run_efuse_plan },
     { "config", "config get [KEY]", "show the settings", 2, 4, run_config },
     { "config", "config set KEY VALUE", "change a setting; takes effect at the next restart", 2, 4, run_config },
     { "restart", "restart", "restart the device", 1, 1, run_restart },

@@ -22,7 +22,8 @@ static cert_status_t load_or_make_request(cert_agent_t *agent)
     }
     char request_id[2 * REQUEST_ID_BYTES + 1];
     agent_random_hex(agent, request_id, REQUEST_ID_BYTES);
-    return staging_make_pending(agent, CERT_ORIGIN_ENROLLMENT, request_id, &agent->config->key_type);
+    return staging_make_pending(agent, CERT_ORIGIN_ENROLLMENT, request_id, STAGING_KEY_DEFAULT,
+                                agent->config->key_type);
 }
 
 static void give_up(cert_agent_t *agent, cert_status_t code, const char *message, uint32_t retry_after_s,

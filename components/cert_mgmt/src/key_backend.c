@@ -20,7 +20,7 @@ static const uint8_t s_sec1_middle[] = {
     0xA1, 0x44, 0x03, 0x42, 0x00,                                           /* [1] BIT STRING */
 };
 
-static cert_status_t export_p256(psa_key_id_t key, uint8_t *ref, size_t *ref_len)
+cert_status_t key_software_export_p256(psa_key_id_t key, uint8_t *ref, size_t *ref_len)
 {
     uint8_t *out = ref;
     size_t len;
@@ -44,40 +44,27 @@ static cert_status_t export_rsa(psa_key_id_t key, uint8_t *ref, size_t *ref_len)
     return psa_export_key(key, ref, CERT_KEY_MAX, ref_len) == PSA_SUCCESS ? CERT_OK : CERT_ERR_INTERNAL;
 }
 
-static size_t rsa_bits(cert_key_type_t type)
+static cert_status_t generate(void *ctx, cert_key_type_t type, uint8_t *ref, size_t *ref_len)
 {
-    switch (type) {
-    case CERT_KEY_RSA_2048:
-        return 2048;
-    case CERT_KEY_RSA_3072:
-        return 3072;
-    case CERT_KEY_RSA_4096:
-        return 4096;
-    default:
-        return 0;
-    }
-}
-
-static cert_status_t software_generate(cert_key_type_t type, uint8_t *ref, size_t *ref_len)
-{
+    (void)ctx;
+    static const uint16_t bits[] = {
+        [CERT_KEY_EC_P256] = 256,
+        [CERT_KEY_RSA_2048] = 2048,
+        [CERT_KEY_RSA_3072] = 3072,
+        [CERT_KEY_RSA_4096] = 4096,
+    };
     bool is_ec = type == CERT_KEY_EC_P256;
     psa_key_attributes_t attributes = PSA_KEY_ATTRIBUTES_INIT;
-    psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_EXPORT | PSA_KEY_USAGE_SIGN_HASH);
-    if (is_ec) {
-        psa_set_key_type(&attributes, PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1));
-        psa_set_key_bits(&attributes, 256);
-        psa_set_key_algorithm(&attributes, PSA_ALG_ECDSA(PSA_ALG_SHA_256));
-    } else {
-        psa_set_key_type(&attributes, PSA_KEY_TYPE_RSA_KEY_PAIR);
-        psa_set_key_bits(&attributes, rsa_bits(type));
-        psa_set_key_algorithm(&attributes, PSA_ALG_RSA_PKCS1V15_SIGN(PSA_ALG_SHA_256));
-    }
+    psa_set_key_usage_flags(&attributes, PSA_KEY_USAGE_EXPORT);
+    psa_set_key_type(&attributes,
+                     is_ec ? PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1) : PSA_KEY_TYPE_RSA_KEY_PAIR);
+    psa_set_key_bits(&attributes, bits[type]);
     psa_key_id_t key;
     psa_status_t made = psa_generate_key(&attributes, &key);
     if (made != PSA_SUCCESS) {
         return made == PSA_ERROR_NOT_SUPPORTED ? CERT_ERR_UNSUPPORTED : CERT_ERR_INTERNAL;
     }
-    cert_status_t status = is_ec ? export_p256(key, ref, ref_len) : export_rsa(key, ref, ref_len);
+    cert_status_t status = is_ec ? key_software_export_p256(key, ref, ref_len) : export_rsa(key, ref, ref_len);
     if (psa_destroy_key(key) != PSA_SUCCESS) {
         status = CERT_ERR_INTERNAL;
     }
@@ -87,20 +74,74 @@ static cert_status_t software_generate(cert_key_type_t type, uint8_t *ref, size_
     return status;
 }
 
-static cert_status_t software_load(const uint8_t *ref, size_t ref_len, mbedtls_pk_context *pk)
+cert_status_t key_software_load(const uint8_t *ref, size_t ref_len, mbedtls_pk_context *pk)
 {
     return compat_pk_parse_key(pk, ref, ref_len) == 0 ? CERT_OK : CERT_ERR_CORRUPT;
 }
 
-const key_backend_t key_backend_software = {
+/* mbedTLS writes to the end of a buffer: move the `len` bytes to its beginning. */
+static cert_status_t take_written(int len, uint8_t *buf, size_t size, size_t *out_len)
+{
+    if (len <= 0) {
+        return CERT_ERR_BAD_MESSAGE;
+    }
+    *out_len = (size_t)len;
+    memmove(buf, buf + size - *out_len, *out_len);
+    return CERT_OK;
+}
+
+static cert_status_t public_key(void *ctx, const uint8_t *ref, size_t ref_len, uint8_t *spki, size_t *spki_len)
+{
+    (void)ctx;
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    cert_status_t status = key_software_load(ref, ref_len, &pk);
+    if (status == CERT_OK) {
+        int len = mbedtls_pk_write_pubkey_der(&pk, spki, CERT_PUBLIC_KEY_MAX);
+        status = take_written(len, spki, CERT_PUBLIC_KEY_MAX, spki_len);
+    }
+    mbedtls_pk_free(&pk);
+    return status;
+}
+
+static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const uint8_t *hash, uint8_t *signature,
+                          size_t *signature_len)
+{
+    (void)ctx;
+    mbedtls_pk_context pk;
+    mbedtls_pk_init(&pk);
+    cert_status_t status = key_software_load(ref, ref_len, &pk);
+    if (status == CERT_OK && (mbedtls_pk_get_bitlen(&pk) > 8 * CERT_SIGNATURE_MAX ||
+                              compat_pk_sign(&pk, hash, CERT_HASH_LEN, signature, CERT_SIGNATURE_MAX, signature_len))) {
+        status = CERT_ERR_INTERNAL;
+    }
+    mbedtls_pk_free(&pk);
+    return status;
+}
+
+const cert_key_backend_t key_backend_software = {
     .kind = CERT_KEY_KIND_SOFTWARE,
-    .generate = software_generate,
-    .load = software_load,
+    .generate = generate,
+    .public_key = public_key,
+    .sign = sign,
 };
 
-const key_backend_t *key_backend_find(cert_key_kind_t kind)
+const cert_key_backend_t *key_backend_find(const cert_key_backend_t *own, cert_key_kind_t kind)
 {
+    if (own != NULL && own->kind == kind) {
+        return own;
+    }
     return kind == CERT_KEY_KIND_SOFTWARE ? &key_backend_software : NULL;
+}
+
+const char *key_kind_name(cert_key_kind_t kind)
+{
+    static const char *const names[] = {
+        [CERT_KEY_KIND_SOFTWARE] = "software",
+        [CERT_KEY_KIND_HMAC] = "hmac",
+        [CERT_KEY_KIND_DS] = "ds",
+    };
+    return names[kind];
 }
 
 cert_status_t key_backend_import(const char *pem, uint8_t *ref, size_t *ref_len)
@@ -112,12 +153,9 @@ cert_status_t key_backend_import(const char *pem, uint8_t *ref, size_t *ref_len)
         len = mbedtls_pk_write_key_der(&pk, ref, CERT_KEY_MAX);
     }
     mbedtls_pk_free(&pk);
-    if (len <= 0) {
-        return CERT_ERR_BAD_MESSAGE;
+    cert_status_t status = take_written(len, ref, CERT_KEY_MAX, ref_len);
+    if (status == CERT_OK) {
+        mbedtls_platform_zeroize(ref + *ref_len, CERT_KEY_MAX - *ref_len);
     }
-    /* mbedTLS writes to the end of the buffer. */
-    memmove(ref, ref + CERT_KEY_MAX - len, (size_t)len);
-    mbedtls_platform_zeroize(ref + len, CERT_KEY_MAX - (size_t)len);
-    *ref_len = (size_t)len;
-    return CERT_OK;
+    return status;
 }

@@ -11,16 +11,12 @@
  */
 #pragma once
 
-#include <mbedtls/asn1write.h>
-#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
-#include <mbedtls/x509_csr.h>
 #include <psa/crypto.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
 #if MBEDTLS_VERSION_NUMBER < 0x04000000
 /** Random generator in the shape mbedTLS before 4.0 asks for, fed by PSA Crypto. */
@@ -46,57 +42,16 @@ static inline int compat_pk_parse_key(mbedtls_pk_context *pk, const unsigned cha
     return mbedtls_pk_parse_key(pk, key, len, NULL, 0 COMPAT_RNG_ARGS_V3);
 }
 
-/** Returns 0 if `pub` is the public key of `prv`. Pass a key parsed from a certificate or request as `pub`. */
-static inline int compat_pk_check_pair(const mbedtls_pk_context *pub, const mbedtls_pk_context *prv)
+/** Sign a SHA-256 hash. Returns 0 or an mbedTLS error. */
+static inline int compat_pk_sign(mbedtls_pk_context *pk, const unsigned char *hash, size_t hash_len,
+                                 unsigned char *signature, size_t signature_size, size_t *signature_len)
 {
-    return mbedtls_pk_check_pair(pub, prv COMPAT_RNG_ARGS_V3);
-}
-
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
-/**
- * mbedTLS 2.28 gives ecdsa-with-SHA256 the parameters NULL, where RFC 5758 section 3.2 wants none and strict parsers
- * insist. They stand in the outer signatureAlgorithm, which is not signed: take them out. The request lies at the end
- * of `buf`, `len` bytes.
- */
-static inline int compat_csr_drop_ecdsa_parameters(unsigned char *buf, size_t size, int len)
-{
-    unsigned char *end = buf + size;
-    unsigned char *p = end - len;
-    size_t outer_len;
-    size_t part_len;
-    const int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
-    if (mbedtls_asn1_get_tag(&p, end, &outer_len, sequence) != 0) {
-        return MBEDTLS_ERR_X509_INVALID_FORMAT;
-    }
-    unsigned char *content = p;
-    if (mbedtls_asn1_get_tag(&p, end, &part_len, sequence) != 0) {
-        return MBEDTLS_ERR_X509_INVALID_FORMAT;
-    }
-    p += part_len; /* CertificationRequestInfo; the AlgorithmIdentifier follows, always in short form */
-    unsigned char *parameters = p + p[1];
-    if (p[3] != sizeof(MBEDTLS_OID_ECDSA_SHA256) - 1 || memcmp(p + 4, MBEDTLS_OID_ECDSA_SHA256, p[3]) != 0 ||
-            memcmp(parameters, "\x05", 2) != 0) {
-        return len;
-    }
-    p[1] = (unsigned char)(p[1] - 2);
-    memmove(content + 2, content, (size_t)(parameters - content));
-    p = content + 2;
-    if (mbedtls_asn1_write_len(&p, buf, outer_len - 2) < 0 ||
-        mbedtls_asn1_write_tag(&p, buf, (unsigned char)sequence) < 0) {
-        return MBEDTLS_ERR_X509_INVALID_FORMAT;
-    }
-    return (int)(end - p);
-}
-#endif
-
-/** Write a certification request in DER to the END of `buf`. Returns its length or an mbedTLS error. */
-static inline int compat_csr_write_der(mbedtls_x509write_csr *request, unsigned char *buf, size_t size)
-{
-    int len = mbedtls_x509write_csr_der(request, buf, size COMPAT_RNG_ARGS);
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
-    return len < 0 ? len : compat_csr_drop_ecdsa_parameters(buf, size, len);
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    return mbedtls_pk_sign(pk, MBEDTLS_MD_SHA256, hash, hash_len, signature, signature_size,
+                           signature_len COMPAT_RNG_ARGS);
 #else
-    return len;
+    (void)signature_size;
+    return mbedtls_pk_sign(pk, MBEDTLS_MD_SHA256, hash, hash_len, signature, signature_len COMPAT_RNG_ARGS);
 #endif
 }
 

@@ -147,7 +147,8 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
     if (status == CERT_ERR_NOT_FOUND) {
         char id[sizeof(RENEWAL_PREFIX) + RENEWAL_ID_LEN] = RENEWAL_PREFIX;
         agent_random_hex(agent, id + sizeof(RENEWAL_PREFIX) - 1, RENEWAL_ID_BYTES);
-        status = staging_make_pending(agent, CERT_ORIGIN_ROTATION, id, &agent->config->key_type);
+        status = staging_make_pending(agent, CERT_ORIGIN_ROTATION, id, STAGING_KEY_DEFAULT,
+                                      agent->config->key_type);
     }
     if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "rotation: renewal could not begin code=%s", cert_status_code(status));
@@ -222,10 +223,12 @@ static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order, ui
     cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ROTATION, order->rotation_id);
     if (status == CERT_ERR_NOT_FOUND) {
         status = staging_make_pending(agent, CERT_ORIGIN_ROTATION, order->rotation_id,
-                                      order->same_key ? NULL : &order->key_type);
+                                      order->same_key ? STAGING_KEY_CURRENT : STAGING_KEY_NEW, order->key_type);
     }
     if (status != CERT_OK) {
-        reject(agent, order->rotation_id, status, "no key could be made or stored");
+        reject(agent, order->rotation_id, status,
+               status == CERT_ERR_UNSUPPORTED ? "this device cannot make that key, or no more keys"
+                                              : "no key could be made or stored");
         return;
     }
     agent_log(agent, CERT_LOG_INFO, "rotation: accepted id=%s", order->rotation_id);

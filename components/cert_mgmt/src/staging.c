@@ -39,21 +39,27 @@ cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, co
     return CERT_OK;
 }
 
-static cert_status_t take_key(cert_agent_t *agent, const cert_key_type_t *key_type)
+/* Put the key asked for into agent->candidate. */
+static cert_status_t take_key(cert_agent_t *agent, staging_key_t which, cert_key_type_t type)
 {
+    const cert_key_backend_t *own = agent->key_backend;
     cert_identity_t *pending = &agent->candidate;
-    if (key_type != NULL) {
-        pending->key_kind = key_backend_software.kind;
-        return key_backend_software.generate(*key_type, pending->key, &pending->key_len);
+    if (which == STAGING_KEY_CURRENT) {
+        pending->key_kind = agent->identity.key_kind;
+        pending->key_len = agent->identity.key_len;
+        memcpy(pending->key, agent->identity.key, agent->identity.key_len);
+        return CERT_OK;
     }
-    pending->key_kind = agent->identity.key_kind;
-    pending->key_len = agent->identity.key_len;
-    memcpy(pending->key, agent->identity.key, agent->identity.key_len);
-    return CERT_OK;
+    pending->key_kind = own->kind;
+    cert_status_t status = CERT_ERR_NOT_FOUND;
+    if (which == STAGING_KEY_DEFAULT && own->recall != NULL) {
+        status = own->recall(own->ctx, pending->key, &pending->key_len);
+    }
+    return status == CERT_ERR_NOT_FOUND ? own->generate(own->ctx, type, pending->key, &pending->key_len) : status;
 }
 
 cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id,
-                                   const cert_key_type_t *key_type)
+                                   staging_key_t which, cert_key_type_t type)
 {
     cert_slot_t slot = store_free_slot(&agent->record);
     if (slot == CERT_SLOT_NONE) {
@@ -61,7 +67,7 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
     }
     cert_identity_t *pending = &agent->candidate;
     store_wipe_identity(pending);
-    cert_status_t status = take_key(agent, key_type);
+    cert_status_t status = take_key(agent, which, type);
     if (status == CERT_OK) {
         pending->origin = origin;
         pending->generation = agent->record.generation + 1;
@@ -90,18 +96,13 @@ void staging_drop_pending(cert_agent_t *agent)
 
 cert_status_t staging_write_csr(cert_agent_t *agent)
 {
-    const key_backend_t *backend = key_backend_find(agent->candidate.key_kind);
+    const cert_identity_t *pending = &agent->candidate;
+    const cert_key_backend_t *backend = key_backend_find(agent->key_backend, pending->key_kind);
     if (backend == NULL) {
         return CERT_ERR_UNSUPPORTED;
     }
-    mbedtls_pk_context key;
-    mbedtls_pk_init(&key);
-    cert_status_t status = backend->load(agent->candidate.key, agent->candidate.key_len, &key);
-    if (status == CERT_OK) {
-        status = csr_write_pem(&key, agent->config->device_id, agent->out, sizeof(agent->out));
-    }
-    mbedtls_pk_free(&key);
-    return status;
+    return csr_write_pem(backend, pending->key, pending->key_len, agent->config->device_id, agent->out,
+                         sizeof(agent->out));
 }
 
 cert_status_t staging_set_chain(cert_agent_t *agent, const char *certificate, const char *chain, const char **why)
@@ -124,6 +125,7 @@ cert_status_t staging_check(cert_agent_t *agent, cert_summary_t *summary, const 
     cert_check_rules_t rules = {
         .device_id = agent->config->device_id,
         .anchors_pem = agent->trust.anchors_pem,
+        .key_backend = agent->key_backend,
         .current = has_current ? &agent->summary : NULL,
     };
     rules.now = time_floor_now(agent->port, agent->time_floor, &rules.now_is_known);

@@ -19,15 +19,21 @@
  */
 cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id);
 
+/** @brief Which key a pending identity gets. */
+typedef enum {
+    STAGING_KEY_DEFAULT, /*!< A new one, unless new keys use up the chip: then the one made last */
+    STAGING_KEY_NEW,     /*!< A new one in any case */
+    STAGING_KEY_CURRENT, /*!< That of the identity in use */
+} staging_key_t;
+
 /**
- * @brief Make a key (or take the one in use) and store it as the pending identity, in agent->candidate and in the free
- *        slot.
- * @param key_type  NULL: the key in use, for a renewal.
+ * @brief Make or take a key and store it as the pending identity, in agent->candidate and in the free slot.
+ * @param type  Of a new key.
  * @return CERT_OK, CERT_ERR_BUSY (a trial is running), CERT_ERR_UNSUPPORTED, CERT_ERR_INTERNAL, CERT_ERR_STORAGE,
  *         CERT_ERR_STORAGE_FULL
  */
 cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id,
-                                   const cert_key_type_t *key_type);
+                                   staging_key_t which, cert_key_type_t type);
 
 /** @brief Forget the pending identity. */
 void staging_drop_pending(cert_agent_t *agent);

@@ -6,8 +6,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "key_backend.h"
+#include "mbedtls/base64.h"
 #include "mbedtls/x509_crt.h"
 #include "mbedtls_compat.h"
 
@@ -80,8 +82,8 @@ void authority_make_key(mbedtls_pk_context *key)
     uint8_t der[CERT_KEY_MAX];
     size_t len;
     mbedtls_pk_init(key);
-    need(key_backend_software.generate(CERT_KEY_EC_P256, der, &len) == CERT_OK &&
-         key_backend_software.load(der, len, key) == CERT_OK, "a key");
+    need(key_backend_software.generate(NULL, CERT_KEY_EC_P256, der, &len) == CERT_OK &&
+         key_software_load(der, len, key) == CERT_OK, "a key");
 }
 
 void authority_issue(const char *device_id, mbedtls_pk_context *key, char *pem)
@@ -89,4 +91,17 @@ void authority_issue(const char *device_id, mbedtls_pk_context *key, char *pem)
     char name[sizeof("CN=") + CERT_DEVICE_ID_MAX];
     snprintf(name, sizeof(name), "CN=%s", device_id);
     certify(name, key, ISSUING_NAME, &s_issuing_key, -1, pem);
+}
+
+void authority_sign(const char *signed_text, char *signature)
+{
+    uint8_t hash[32];
+    uint8_t bytes[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
+    size_t len;
+    need(psa_hash_compute(PSA_ALG_SHA_256, (const uint8_t *)signed_text, strlen(signed_text), hash, sizeof(hash),
+                          &len) == PSA_SUCCESS &&
+         mbedtls_pk_sign(&s_root_key, MBEDTLS_MD_SHA256, hash, sizeof(hash), bytes, sizeof(bytes),
+                         &len COMPAT_RNG_ARGS) == 0 &&
+         mbedtls_base64_encode((unsigned char *)signature, AUTHORITY_SIGNATURE_MAX, &len, bytes, len) == 0,
+         "a signature");
 }

@@ -30,6 +30,7 @@ static bool s_is_wrong;
 /* What the lives so far have shown */
 static bool s_had_identity;
 static uint32_t s_generation;
+static uint32_t s_trust_version; /* of the anchors a server has been verified with */
 
 static void wrong(const char *rule)
 {
@@ -57,6 +58,13 @@ const story_t story_roll_back = {
     .is_enrolled = true,
     .refuses_trial = true,
     .act = cloud_push_rotation,
+};
+
+const story_t story_trust_update = {
+    .name = "trust update",
+    .is_enrolled = true,
+    .updates_trust = true,
+    .act = cloud_push_trust,
 };
 
 const story_t story_factory_reset = { .name = "factory reset", .is_enrolled = true, .forgets = true, .act = reset };
@@ -140,6 +148,16 @@ static const cert_port_t s_port = {
 
 /* ---------------------------------------------------------------- the rules */
 
+/* What the one signs, the other verifies. */
+static bool key_matches(mbedtls_x509_crt *certificate, mbedtls_pk_context *key)
+{
+    static const uint8_t hash[32];
+    uint8_t signature[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
+    size_t len;
+    return compat_pk_sign(key, hash, sizeof(hash), signature, sizeof(signature), &len) == 0 &&
+           mbedtls_pk_verify(&certificate->pk, MBEDTLS_MD_SHA256, hash, sizeof(hash), signature, len) == 0;
+}
+
 static bool key_is_of_certificate(void)
 {
     mbedtls_x509_crt chain;
@@ -149,7 +167,7 @@ static bool key_is_of_certificate(void)
     const unsigned char *pem = (const unsigned char *)s_request.chain_pem;
     bool matches = mbedtls_x509_crt_parse(&chain, pem, strlen(s_request.chain_pem) + 1) == 0 &&
                    compat_pk_parse_key(&key, s_request.key, s_request.key_len) == 0 &&
-                   compat_pk_check_pair(&chain.pk, &key) == 0;
+                   key_matches(&chain, &key);
     mbedtls_pk_free(&key);
     mbedtls_x509_crt_free(&chain);
     return matches;
@@ -164,9 +182,19 @@ static void check_identity(void)
     }
 }
 
+static void check_trust(void)
+{
+    if (s_agent.trust.version < s_trust_version) {
+        wrong("the trust anchors went back");
+    } else if (!s_agent.trust_on_trial) {
+        s_trust_version = s_agent.trust.version;
+    }
+}
+
 static void check_record(void)
 {
     const cert_commit_record_t *record = &s_agent.record;
+    check_trust();
     if (s_story->forgets) {
         return;
     }
@@ -183,6 +211,7 @@ void device_forget(void)
 {
     s_had_identity = false;
     s_generation = 0;
+    s_trust_version = 0;
 }
 
 static void boot(void)
@@ -257,21 +286,39 @@ static bool is_settled(void)
     return s_agent.phase == CERT_PHASE_ONLINE && s_agent.using == CERT_IDENTITY_OPERATIONAL && !s_wants_restart;
 }
 
+static bool has_reached(uint32_t goal)
+{
+    if (s_story->updates_trust) {
+        return s_agent.trust.version == goal && !s_agent.trust_on_trial;
+    }
+    return s_agent.record.generation == goal;
+}
+
+/* Do what the story is about; how far it has to come. */
+static uint32_t begin(void)
+{
+    uint32_t generation = s_agent.record.generation + !s_story->refuses_trial;
+    s_story->act();
+    if (s_story->updates_trust) {
+        return cloud_trust_version();
+    }
+    return s_story->forgets ? 1 : generation;
+}
+
 life_end_t device_live(const story_t *story)
 {
-    bool has_acted = story->act == NULL;
+    bool has_begun = story->act == NULL;
     uint32_t goal = 1;
     s_story = story;
     s_is_wrong = false;
     boot();
     for (int events = 0; events < EVENTS_MAX && power_state() == POWER_IS_ON && !s_is_wrong; events++) {
-        if (is_settled() && has_acted && s_agent.record.generation == goal) {
+        if (is_settled() && has_begun && has_reached(goal)) {
             return LIFE_DONE;
         }
-        if (is_settled() && !has_acted) {
-            goal = story->forgets ? 1 : s_agent.record.generation + !story->refuses_trial;
-            has_acted = true;
-            story->act();
+        if (is_settled() && !has_begun) {
+            has_begun = true;
+            goal = begin();
         }
         happen();
     }

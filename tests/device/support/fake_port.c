@@ -180,6 +180,7 @@ static void connect_fake(void *ctx, const cert_connect_t *request)
     assert_true(request->key_len <= sizeof(connect->key));
     memcpy(connect->key, request->key, request->key_len);
     connect->key_len = request->key_len;
+    connect->key_kind = request->key_kind;
     snprintf(connect->client_id, sizeof(connect->client_id), "%s", request->client_id);
     snprintf(connect->chain_pem, sizeof(connect->chain_pem), "%s", request->chain_pem);
     snprintf(connect->anchors_pem, sizeof(connect->anchors_pem), "%s", request->anchors_pem);

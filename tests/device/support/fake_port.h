@@ -39,6 +39,7 @@ typedef struct {
     cert_identity_kind_t identity;
     char client_id[CERT_DEVICE_ID_MAX + 1];
     char chain_pem[CERT_CHAIN_PEM_MAX + 1];
+    cert_key_kind_t key_kind;
     uint8_t key[CERT_KEY_MAX];
     size_t key_len;
     char anchors_pem[CERT_CHAIN_PEM_MAX + 1];

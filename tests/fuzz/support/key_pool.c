@@ -12,10 +12,11 @@
 
 #include "pool.h"
 
-extern const key_backend_t key_backend_real;
+extern const cert_key_backend_t key_backend_real;
 
-static cert_status_t take_from_pool(cert_key_type_t type, uint8_t *ref, size_t *ref_len)
+static cert_status_t take_from_pool(void *ctx, cert_key_type_t type, uint8_t *ref, size_t *ref_len)
 {
+    (void)ctx;
     unsigned number = type == CERT_KEY_EC_P256 ? pool_next_key++ % POOL_RSA_KEY : POOL_RSA_KEY;
     const pool_key_t *key = &pool()->keys[number];
     memcpy(ref, key->der, key->der_len);
@@ -23,13 +24,20 @@ static cert_status_t take_from_pool(cert_key_type_t type, uint8_t *ref, size_t *
     return CERT_OK;
 }
 
-static cert_status_t load(const uint8_t *ref, size_t ref_len, mbedtls_pk_context *pk)
+static cert_status_t public_key(void *ctx, const uint8_t *ref, size_t ref_len, uint8_t *spki, size_t *spki_len)
 {
-    return key_backend_real.load(ref, ref_len, pk);
+    return key_backend_real.public_key(ctx, ref, ref_len, spki, spki_len);
 }
 
-const key_backend_t key_backend_software = {
+static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const uint8_t *hash, uint8_t *signature,
+                          size_t *signature_len)
+{
+    return key_backend_real.sign(ctx, ref, ref_len, hash, signature, signature_len);
+}
+
+const cert_key_backend_t key_backend_software = {
     .kind = CERT_KEY_KIND_SOFTWARE,
     .generate = take_from_pool,
-    .load = load,
+    .public_key = public_key,
+    .sign = sign,
 };

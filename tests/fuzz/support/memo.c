@@ -95,22 +95,22 @@ int mbedtls_pk_verify_ext(mbedtls_pk_type_t type, const void *options, mbedtls_p
     return entry->answer;
 }
 
-int mbedtls_pk_check_pair(const mbedtls_pk_context *pub, const mbedtls_pk_context *prv)
+int mbedtls_pk_verify(mbedtls_pk_context *pk, mbedtls_md_type_t md, const unsigned char *hash, size_t hash_len,
+                      const unsigned char *sig, size_t sig_len)
 {
-    static int (*check_pair)(const mbedtls_pk_context *, const mbedtls_pk_context *);
-    if (check_pair == NULL) {
-        *(void **)&check_pair = real("mbedtls_pk_check_pair");
+    static int (*verify)(mbedtls_pk_context *, mbedtls_md_type_t, const unsigned char *, size_t, const unsigned char *,
+                         size_t);
+    if (verify == NULL) {
+        *(void **)&verify = real("mbedtls_pk_verify");
     }
-    uint8_t half[QUESTION_LEN];
     uint8_t question[QUESTION_LEN];
-    static const uint8_t nothing[1];
-    if (!ask(pub, false, nothing, 0, nothing, 0, half) || !ask(prv, true, half, sizeof(half), nothing, 0, question)) {
-        return check_pair(pub, prv);
+    if (!ask(pk, false, hash, hash_len, sig, sig_len, question)) {
+        return verify(pk, md, hash, hash_len, sig, sig_len);
     }
     entry_t *entry = entry_of(question);
     if (memcmp(entry->question, question, sizeof(question)) != 0) {
         memcpy(entry->question, question, sizeof(question));
-        entry->answer = check_pair(pub, prv);
+        entry->answer = verify(pk, md, hash, hash_len, sig, sig_len);
     }
     return entry->answer;
 }

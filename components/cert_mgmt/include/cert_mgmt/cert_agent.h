@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "cert_mgmt/cert_identity.h"
+#include "cert_mgmt/cert_key_backend.h"
 #include "cert_mgmt/cert_port.h"
 #include "cert_mgmt/cert_status.h"
 
@@ -56,6 +57,7 @@ typedef struct {
     const char *anchors_pem;         /*!< Trust anchors from the factory: root certificates of the cloud, PEM, at most
                                         CERT_ANCHORS_PEM_MAX */
     cert_key_type_t key_type;        /*!< Type of the keys made for enrolment and for renewal by the device itself */
+    const cert_key_backend_t *key_backend; /*!< How this device keeps the keys it makes; NULL: software */
     int64_t build_time; /*!< A time known to be past, seconds since 1970: the first time floor; 0 if there is none */
     uint32_t backoff_min_ms;         /*!< First delay after a failed connection, before jitter */
     uint32_t backoff_max_ms;         /*!< Longest delay, before jitter */
@@ -79,6 +81,7 @@ typedef enum {
 typedef struct {
     const cert_agent_config_t *config;
     const cert_port_t *port;
+    const cert_key_backend_t *key_backend;
 
     /* The store and what it says */
     cert_commit_record_t record;

@@ -6,11 +6,13 @@
  * @file
  * @brief The line console, the same on every platform: the port reads lines, this runs them.
  *
- * `help`, `status`, `csr [ec|rsa]`, `config get [KEY]`, `config set KEY VALUE`, `restart`, `powercycle`,
- * `factory-reset`, `log [error|warn|info|debug]`. Every answer is one line, except `help`, `config get` without a key,
- * and the PEM of `csr`. An answer that refuses begins with "error: ".
+ * `help`, `status`, `csr [ec|rsa]`, `keys`, `efuse-plan`, `config get [KEY]`, `config set KEY VALUE`, `restart`, `powercycle`,
+ * `factory-reset`, `log [error|warn|info|debug]`. Every answer is one line, except `help`, `keys`,
+ * `efuse-plan`, `config get` without a key, and the PEM of `csr`. An answer that refuses begins with "error: ".
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "cert_mgmt/cert_agent.h"
 #include "cert_mgmt/cert_settings.h"
@@ -29,10 +31,12 @@ typedef struct {
     const cert_port_t *port;
     cert_log_level_t *log_level; /*!< Changed by `log` */
 
-    void *ctx;                                      /*!< Handed to the two functions below */
+    void *ctx;                                      /*!< Handed to the functions below */
     void (*print)(void *ctx, const char *text);     /*!< Print one line; adds the line end */
     cert_status_t (*power_cycle)(
         void *ctx); /*!< Restart and lose the boot-surviving RAM; NULL where that takes a hand on the plug */
+    /** Print, line by line, what is in the chip's eFuse key blocks, or what would be burned; NULL without eFuses */
+    void (*efuses)(void *ctx, bool plan);
 } cert_console_t;
 
 /**

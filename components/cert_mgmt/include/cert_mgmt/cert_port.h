@@ -33,6 +33,8 @@ typedef enum {
 /** @brief How a key reference is to be understood. The numbers are stored: never renumber. */
 typedef enum {
     CERT_KEY_KIND_SOFTWARE = 0, /*!< The reference is the private key: SEC1 or PKCS#1 in DER */
+    CERT_KEY_KIND_HMAC = 1,     /*!< The reference is a salt: cert_key_hmac.h derives the key from it and the chip */
+    CERT_KEY_KIND_DS = 2,       /*!< The reference is sealed for the chip: cert_key_ds.h */
 } cert_key_kind_t;
 
 /** @brief Why a connection could not be made, or ended. */
