@@ -11,6 +11,7 @@ import pytest
 from pytest_embedded import Dut
 
 from tests.embedded.build import Build
+from tests.embedded.events import ONLINE, expect_id
 from tests.embedded.machines import CommandLine, Linux, Machine, machine_type
 from tests.embedded.outside import Outside
 
@@ -18,6 +19,7 @@ MARKERS = {
     "chip": "needs a chip, real or emulated: what it tests does not exist on the target linux",
     "linux": "needs the target linux: what it tests cannot be done to a chip",
     "burns_efuses": "burns eFuses: only where they are a file",
+    "clock": "needs a device that knows the time: there is no time server in QEMU",
 }
 
 
@@ -44,7 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     services, target = item.config.getoption("embedded_services"), item.config.getoption("target")
     kind = machine_type(services, target)
-    cannot = {"chip": kind is Linux, "linux": kind is not Linux, "burns_efuses": not kind.efuses_are_a_file}
+    cannot = {
+        "chip": kind is Linux,
+        "linux": kind is not Linux,
+        "burns_efuses": not kind.efuses_are_a_file,
+        "clock": not kind.has_clock,
+    }
     for name, meaning in MARKERS.items():
         if item.get_closest_marker(name) and cannot[name]:
             pytest.skip(meaning)
@@ -75,7 +82,7 @@ def outside(
     if fleet is None and kind is not Linux:
         fleet = command_line.build.bootstrap_dir
     host: str | None = pytestconfig.getoption("--broker-host") or kind.host
-    with Outside.running(tmp_path_factory.mktemp("cloud"), fleet, host) as outside:
+    with Outside.running(tmp_path_factory.mktemp("cloud"), fleet, host, kind.patience_s) as outside:
         yield outside
 
 
@@ -151,6 +158,14 @@ def device(console: Dut, outside: Outside, device_id: str) -> Dut:
     console.write("restart")
     console.expect_exact(f"boot: id={device_id}")
     return console
+
+
+@pytest.fixture
+def online(device: Dut, outside: Outside, device_id: str) -> tuple[Dut, str]:
+    """A device that has enrolled and is online, and its certificate, which the cloud has activated."""
+    identity = expect_id(device, ONLINE)
+    outside.until("activated", lambda: outside.world.active(device_id) == identity)
+    return device, identity
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ What differs between targets is in the fixtures of conftest.py. Facts about the 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -16,27 +16,10 @@ from pytest_embedded import Dut
 
 from fleetpki.sim.life import bad_pushes, certificate_id
 from fleetpki.sim.workshop import Forger
+from tests.embedded.events import BACK_ONLINE, CERTIFICATE, ONLINE, expect_id
 from tests.embedded.outside import Outside
 
-CERTIFICATE = "certificate=([0-9a-f]{64})"
-ONLINE = f"connected: identity=(?:operational|trial) {CERTIFICATE}"
-BACK_ONLINE = f"connected: identity=operational {CERTIFICATE}"
-
 pytestmark = pytest.mark.timeout(900)
-
-
-def expect_id(dut: Dut, pattern: str) -> str:
-    """Wait for a line and return the id in it."""
-    found: bytes = dut.expect(re.compile(pattern.encode()))[1]
-    return found.decode()
-
-
-@pytest.fixture
-def online(device: Dut, outside: Outside, device_id: str) -> tuple[Dut, str]:
-    """A device that has enrolled and is online, and its certificate, which the cloud has activated."""
-    identity = expect_id(device, ONLINE)
-    outside.do(outside.world.until("activated", lambda: outside.world.active(device_id) == identity))
-    return device, identity
 
 
 def issue(outside: Outside, device_id: str) -> tuple[Path, Path]:
@@ -60,7 +43,7 @@ def test_enrols_with_the_bootstrap_identity_and_comes_online_with_its_own(
     device.expect_exact("connecting: identity=bootstrap")
     issued = expect_id(device, f"enroll: accepted {CERTIFICATE}")
     assert expect_id(device, ONLINE) == issued
-    outside.do(outside.world.until("activated", lambda: outside.world.active(device_id) == issued))
+    outside.until("activated", lambda: outside.world.active(device_id) == issued)
 
 
 def test_is_the_same_after_a_restart_and_after_a_power_cut(
@@ -87,22 +70,47 @@ def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outs
     push(outside, device_id, certificate, key)
     new = certificate_id(certificate.read_bytes())
     assert expect_id(dut, f"rotation: committed id={new} {CERTIFICATE}") == new
-    outside.do(outside.world.until("committed", lambda: outside.world.active(device_id) == new))
+    outside.until("committed", lambda: outside.world.active(device_id) == new)
 
 
-def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
-    online: tuple[Dut, str], outside: Outside, device_id: str
+@pytest.fixture
+def rejected_pushes(outside: Outside, device_id: str) -> dict[str, tuple[bytes, str]]:
+    """Pushes a device has to reject, and the code of each."""
+    ca = outside.cloud.layout.ca
+    issuing = Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
+    return dict(bad_pushes(device_id, issuing))
+
+
+def expect_rejection(
+    online: tuple[Dut, str], outside: Outside, device_id: str, pushes: Iterable[tuple[bytes, str]]
 ) -> None:
     dut, identity = online
-    ca = outside.cloud.layout.ca
-    for payload, code in bad_pushes(
-        device_id, Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
-    ).values():
+    for payload, code in pushes:
         outside.do(outside.world.push(device_id, outside.world.workshop.file(device_id, payload)))
         dut.expect_exact(f"rotation: rejected code={code}", not_matching="disconnected:")
     dut.write("status")
     status = f"status: id={device_id} phase=online identity=operational .*{CERTIFICATE}"
     assert expect_id(dut, status) == identity == outside.world.active(device_id)
+
+
+def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
+    online: tuple[Dut, str],
+    outside: Outside,
+    device_id: str,
+    rejected_pushes: dict[str, tuple[bytes, str]],
+) -> None:
+    del rejected_pushes["expired"]
+    expect_rejection(online, outside, device_id, rejected_pushes.values())
+
+
+@pytest.mark.clock
+def test_rejects_an_expired_certificate(
+    online: tuple[Dut, str],
+    outside: Outside,
+    device_id: str,
+    rejected_pushes: dict[str, tuple[bytes, str]],
+) -> None:
+    expect_rejection(online, outside, device_id, [rejected_pushes["expired"]])
 
 
 def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(
@@ -128,9 +136,10 @@ def test_finishes_a_rotation_after_a_power_cut(
     dut.expect_exact("rotation: accepted")
     dut = cut_power(dut)
     dut.expect(re.compile(rb"connected: identity=(operational|trial)"))
-    outside.do(outside.world.until("over", lambda: not outside.cloud.rotation_is_open(device_id)))
+    outside.until("over", lambda: not outside.cloud.rotation_is_open(device_id))
     assert outside.world.active(device_id) not in (None, old)
     dut.write("restart")
+    dut.expect_exact(f"boot: id={device_id}")
     assert expect_id(dut, ONLINE) == outside.world.active(device_id)
 
 
@@ -181,8 +190,9 @@ def test_the_console_says_what_is_wrong(console: Dut) -> None:
         "config set id a/b",
         "config set colour red",
         "config get colour",
-        "make coffee",
     )
     for line in wrong:
         console.write(line)
         console.expect_exact("error: ")
+    console.write("make coffee")
+    console.expect(re.compile(rb"error: |Unrecognized command"))  # the latter is esp_console's own

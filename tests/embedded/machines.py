@@ -47,6 +47,8 @@ class Machine(ABC):
     patience_s: ClassVar[int] = 180
     #: Whether burning an eFuse harms nothing.
     efuses_are_a_file: ClassVar[bool] = False
+    #: Whether the device gets to know the time.
+    has_clock: ClassVar[bool] = True
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         """Prepare a device that keeps what it has in ``directory``."""
@@ -97,15 +99,21 @@ class Linux(Machine):
         return self.directory / "factory"
 
     @property
+    def _state(self) -> Path:
+        return self.directory / "state"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
-            "CERT_AGENT_HOME": str(self.directory / "state"),
+            "CERT_AGENT_HOME": str(self._state),
             "CERT_AGENT_BOOTSTRAP_DIR": str(self.factory),
         }
 
     def cut_power(self, dut: Dut) -> Dut:
         dut.serial.kill()
         dut.serial.wait()
+        dut.serial.close()
+        (self._state / "boot_ram").unlink(missing_ok=True)
         return self._start_again()
 
 
@@ -114,6 +122,7 @@ class Qemu(Machine):
 
     host = "10.0.2.2"
     efuses_are_a_file = True
+    has_clock = False
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,22 +23,25 @@ T = TypeVar("T")
 class Outside:
     """The world around the device, for tests that are not asynchronous: its event loop runs in a thread."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, patience_s: float) -> None:
         self.world = world
         self.cloud: Cloud = world.cloud
         self.host = ""
+        self._patience_s = patience_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="outside")
         self._thread.start()
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, directory: Path, fleet: Path | None, host: str | None) -> Iterator[Self]:
+    def running(
+        cls, directory: Path, fleet: Path | None, host: str | None, patience_s: float
+    ) -> Iterator[Self]:
         """A cloud below ``directory`` on free ports: a new one, or a copy of one that firmware was built for.
 
-        ``host`` is where devices find it; None: where the fleet says.
+        ``host`` is where devices find it; None: where the fleet says. A device may take ``patience_s``.
         """
-        outside = cls(World(directory, Transcript(), seed=0))
+        outside = cls(World(directory, Transcript(), seed=0), patience_s)
         try:
             if fleet is None:
                 outside.do(outside.cloud.init([host] if host else []))
@@ -57,6 +60,10 @@ class Outside:
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run asynchronous work to its end."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def until(self, fact: str, holds: Callable[[], bool]) -> None:
+        """Wait for a fact to become true."""
+        self.do(self.world.until(fact, holds, self._patience_s))
 
     def device_settings(self, device_id: str) -> dict[str, str | int]:
         """What has to be set on the device."""

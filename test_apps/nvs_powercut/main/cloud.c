@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 static const char *s_topic;
 static char *s_payload;
+static uint32_t s_trust_version;
 
 static void send(const char *topic, cJSON *message)
 {
@@ -115,4 +117,24 @@ void cloud_order_rotation(void)
     cJSON_AddStringToObject(order, "mode", "csr");
     cJSON_AddStringToObject(order, "key", "ec-p256");
     send(DEVICE "/certs/rotate", order);
+}
+
+void cloud_push_trust(void)
+{
+    char text[128];
+    char signature[AUTHORITY_SIGNATURE_MAX];
+    cert_summary_t root;
+    cert_check_summarize(authority_root_pem(), &root);
+    snprintf(text, sizeof(text), "fleetpki-trust-anchors\n%" PRIu32 "\n%s\n", ++s_trust_version, root.id);
+    authority_sign(text, signature);
+    cJSON *set = cJSON_CreateObject();
+    cJSON_AddNumberToObject(set, "version", s_trust_version);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(set, "anchors"), cJSON_CreateString(authority_root_pem()));
+    cJSON_AddStringToObject(set, "signature", signature);
+    send(DEVICE "/certs/trust", set);
+}
+
+uint32_t cloud_trust_version(void)
+{
+    return s_trust_version;
 }

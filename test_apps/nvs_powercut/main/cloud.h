@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cert_mgmt/cert_port.h"
 
@@ -20,6 +21,10 @@ void cloud_receive(cert_identity_kind_t identity, const char *topic, const char 
 /** @brief Tell the device to rotate: with a key and certificate made here, or with a key of its own. */
 void cloud_push_rotation(void);
 void cloud_order_rotation(void);
+
+/** @brief Send the device trust anchors of the next version, signed. The version is the result of the other function. */
+void cloud_push_trust(void);
+uint32_t cloud_trust_version(void);
 
 /** @brief The message for the device, and no longer the cloud's: free() it. NULL if there is none. */
 char *cloud_take_message(const char **topic);

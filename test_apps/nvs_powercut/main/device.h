@@ -16,6 +16,7 @@ typedef struct {
     bool is_enrolled;    /*!< It begins with an identity */
     bool forgets;        /*!< The device gives up its identity, as it is told to */
     bool refuses_trial;  /*!< The cloud does not let the new certificate in */
+    bool updates_trust;  /*!< It ends with the trust anchors the cloud sent last, instead of a new identity */
     void (*act)(void);   /*!< What is done once the device is online; NULL: nothing */
 } story_t;
 
@@ -30,6 +31,7 @@ extern const story_t story_enrollment;
 extern const story_t story_rotation_pushed;
 extern const story_t story_rotation_by_csr;
 extern const story_t story_roll_back;
+extern const story_t story_trust_update;
 extern const story_t story_factory_reset;
 
 /** @brief Another device's flash has been put in: what the lives before have shown does not hold for it. */
