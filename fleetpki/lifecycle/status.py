@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import transitions
+from fleetpki.lifecycle import transitions, trust
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.lifecycle.parties import require_sender
 from fleetpki.lifecycle.terms import DeviceStatus, StatusState
@@ -55,6 +55,8 @@ def record_status(ctx: Context, *, device_id: str, sender: str, status: DeviceSt
         device.generation = status.generation
         transitions.activate_enrolled(tx, device, certificate)
         transitions.look_again(tx, device_id, certificate)
+        has_just_connected = status.state == StatusState.CONNECTED
+        trust.note(tx, device, status.trust_version, has_just_connected=has_just_connected)
         _MEANINGS[status.state](_Report(ctx, tx, device, certificate, status))
 
 

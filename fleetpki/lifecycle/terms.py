@@ -37,6 +37,7 @@ class DeviceStatus:
     rotation_id: str | None = None
     code: str | None = None
     message: str | None = None
+    trust_version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class StatusReport(Message):
     rotation_id: RequestId | None = None
     code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] | None = None
     message: HarmlessText | None = None
+    trust_version: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
 class PushedRotation(Message):

@@ -129,6 +129,7 @@ def record_status(ctx: Context, request: Request) -> None:
         rotation_id=message.rotation_id,
         code=message.code,
         message=message.message,
+        trust_version=message.trust_version,
     )
     lifecycle.record_status(ctx, device_id=request.device_id, sender=request.sender, status=status)
 

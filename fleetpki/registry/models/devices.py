@@ -62,6 +62,8 @@ class Device(Base):
     hardware: Mapped[dict[str, Any] | None]
     trust_version: Mapped[int | None]
     """The trust anchors it says it uses."""
+    trust_sent: Mapped[int] = mapped_column(default=0, index=True)
+    """The newest ones it was sent."""
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"), index=True)
     group: Mapped[str | None] = mapped_column(String(64), index=True)
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
