@@ -44,17 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    services, target = item.config.getoption("embedded_services"), item.config.getoption("target")
-    kind = machine_type(services, target)
-    cannot = {
-        "chip": kind is Linux,
-        "linux": kind is not Linux,
-        "burns_efuses": not kind.efuses_are_a_file,
-        "clock": not kind.has_clock,
-    }
-    for name, meaning in MARKERS.items():
-        if item.get_closest_marker(name) and cannot[name]:
-            pytest.skip(meaning)
+    option = item.config.getoption
+    for name in machine_type(option("embedded_services"), option("target")).cannot_run:
+        if item.get_closest_marker(name):
+            pytest.skip(MARKERS[name])
 
 
 @pytest.fixture(scope="session")

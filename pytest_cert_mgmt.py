@@ -74,7 +74,7 @@ def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outs
 
 
 @pytest.fixture
-def rejected_pushes(outside: Outside, device_id: str) -> dict[str, tuple[bytes, str]]:
+def rejected_pushes(outside: Outside, device_id: str) -> dict[str, tuple[str | bytes, str]]:
     """Pushes a device has to reject, and the code of each."""
     ca = outside.cloud.layout.ca
     issuing = Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
@@ -82,7 +82,7 @@ def rejected_pushes(outside: Outside, device_id: str) -> dict[str, tuple[bytes, 
 
 
 def expect_rejection(
-    online: tuple[Dut, str], outside: Outside, device_id: str, pushes: Iterable[tuple[bytes, str]]
+    online: tuple[Dut, str], outside: Outside, device_id: str, pushes: Iterable[tuple[str | bytes, str]]
 ) -> None:
     dut, identity = online
     for payload, code in pushes:
@@ -97,7 +97,7 @@ def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
     online: tuple[Dut, str],
     outside: Outside,
     device_id: str,
-    rejected_pushes: dict[str, tuple[bytes, str]],
+    rejected_pushes: dict[str, tuple[str | bytes, str]],
 ) -> None:
     del rejected_pushes["expired"]
     expect_rejection(online, outside, device_id, rejected_pushes.values())
@@ -108,7 +108,7 @@ def test_rejects_an_expired_certificate(
     online: tuple[Dut, str],
     outside: Outside,
     device_id: str,
-    rejected_pushes: dict[str, tuple[bytes, str]],
+    rejected_pushes: dict[str, tuple[str | bytes, str]],
 ) -> None:
     expect_rejection(online, outside, device_id, [rejected_pushes["expired"]])
 

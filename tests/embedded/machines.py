@@ -45,10 +45,8 @@ class Machine(ABC):
     prompt: ClassVar[str | None] = "cert>"
     #: How long the device may take for what it does: an RSA key takes a real chip a minute.
     patience_s: ClassVar[int] = 180
-    #: Whether burning an eFuse harms nothing.
-    efuses_are_a_file: ClassVar[bool] = False
-    #: Whether the device gets to know the time.
-    has_clock: ClassVar[bool] = True
+    #: Markers of the tests that need what this machine has not.
+    cannot_run: ClassVar[frozenset[str]]
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         """Prepare a device that keeps what it has in ``directory``."""
@@ -90,6 +88,7 @@ class Linux(Machine):
     """The program for Linux: flash, or state, in a directory."""
 
     host = HOST
+    cannot_run = frozenset({"chip", "burns_efuses"})
     prompt = None
     patience_s = 30
 
@@ -121,8 +120,7 @@ class Qemu(Machine):
     """Espressif's QEMU; the flash and the eFuses are files, RTC memory ends with the process."""
 
     host = "10.0.2.2"
-    efuses_are_a_file = True
-    has_clock = False
+    cannot_run = frozenset({"linux", "clock"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
@@ -171,6 +169,8 @@ class Qemu(Machine):
 class EspEmu(Machine):
     """Espressif's esp-emu."""
 
+    cannot_run = frozenset({"linux", "burns_efuses"})
+
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
         self.flash = directory / "flash.bin"
@@ -200,6 +200,8 @@ class EspEmu(Machine):
 
 class Board(Machine):
     """A real chip at a serial port."""
+
+    cannot_run = frozenset({"linux", "burns_efuses"})
 
     @property
     def missing(self) -> str | None:
