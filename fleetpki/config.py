@@ -43,6 +43,9 @@ class Settings(BaseModel):
     api_bind: str = "127.0.0.1"
     public_port: PortOrOff = 8480
     public_url: HttpUrl | None = None
+    ca_passphrase_file: str | None = None
+    pkcs11_module: str | None = None
+    pkcs11_pin_file: str | None = None
     device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     activation_window_s: Seconds = 3600
     superseded_grace_s: Seconds = 86400
@@ -98,6 +101,12 @@ api_bind = {api_bind}
 # Where the world reaches our HTTP port, e.g. "http://pki.example.com". New certificates carry it as the
 # address of their revocation list and of OCSP: keep it for as long as certificates that carry it are valid.
 public_url = {public_url}
+
+# The keys of the authorities here: what their files are encrypted with, or the token they are on. These
+# files are kept outside the fleet directory; "$CREDENTIALS_DIRECTORY/name" is a credential of systemd.
+ca_passphrase_file = {ca_passphrase_file}
+pkcs11_module = {pkcs11_module}
+pkcs11_pin_file = {pkcs11_pin_file}
 
 # How long a device certificate is valid.
 device_validity_days = {device_validity_days}

@@ -2,27 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fleet on disk: making a new one, opening an existing one."""
 
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
+from fleetpki import files
 from fleetpki.config import LOOPBACK_NAMES, Layout, Settings, load_settings
 from fleetpki.errors import FleetError
+from fleetpki.hooks import admission_hooks
 from fleetpki.lifecycle import Context, Policy, register_hierarchy, utc_now
+from fleetpki.lifecycle.batches import check_batch_name
+from fleetpki.lifecycle.revocation_lists import install_list
 from fleetpki.mqtt.bus import Bus
-from fleetpki.pki import key_files
-from fleetpki.pki.hierarchy import Credential, Hierarchy, make_hierarchy
+from fleetpki.pki.factory_secret import SECRET_SIZE
+from fleetpki.pki.hierarchy import BOOTSTRAP_CA, ISSUING, ROOT, Credential, Hierarchy, make_hierarchy
+from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.keyring import KeyRing
-from fleetpki.pki.keys import PrivateKey
-from fleetpki.registry.database import Sessions, create_registry, open_registry
+from fleetpki.pki.root import Root, RootSettings, write_root
+from fleetpki.registry.database import Database, Sessions, create_registry, engine_of, open_registry
 
 MIN_PASSPHRASE = 12
 MAX_COMMON_NAME = 64
@@ -44,7 +45,7 @@ class Fleet:
     @cached_property
     def sessions(self) -> Sessions:
         """The registry, to read from."""
-        return open_registry(self.layout.registry)
+        return open_registry(_database(self.layout, self.settings))
 
     @cached_property
     def context(self) -> Context:
@@ -80,6 +81,7 @@ def create(
     """Make a new fleet and its root. Both directories appear complete, or not at all."""
     directory, root_directory = directory.absolute(), root_directory.absolute()
     _check_passphrase(passphrase)
+    check_batch_name(bootstrap_name)
     if not 1 <= len(bootstrap_name) <= MAX_COMMON_NAME:
         raise FleetError(
             f"the bootstrap name has {len(bootstrap_name)} characters",
@@ -87,7 +89,7 @@ def create(
             exit_code=2,
         )
     for path in (directory, root_directory):
-        _check_absent(path)
+        files.check_absent(path)
     hierarchy = make_hierarchy(
         hosts=settings.hosts, now=utc_now(), bootstrap_name=bootstrap_name, public_url=settings.public_url
     )
@@ -105,17 +107,17 @@ def create(
 def _write_both(
     directory: Path, root_directory: Path, passphrase: bytes, hierarchy: Hierarchy, settings: Settings
 ) -> None:
-    with _staging(root_directory) as root_stage, _staging(directory) as stage:
-        _write_root(root_stage, hierarchy.root, passphrase)
-        _write_fleet(Layout(stage), hierarchy, settings)
+    with files.staging(root_directory) as root_stage, files.staging(directory) as stage:
+        root_list = _write_root(root_stage, hierarchy, passphrase, settings)
+        _write_fleet(Layout(stage), hierarchy, settings, root_list)
         root_stage.rename(root_directory)
         try:
             stage.rename(directory)
         except OSError:
             shutil.rmtree(root_directory)
             raise
-        _sync_directory(directory.parent)
-        _sync_directory(root_directory.parent)
+        files.sync_directory(directory.parent)
+        files.sync_directory(root_directory.parent)
 
 
 def _check_passphrase(passphrase: bytes) -> None:
@@ -127,74 +129,42 @@ def _check_passphrase(passphrase: bytes) -> None:
         )
 
 
-def _check_absent(path: Path) -> None:
-    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
-        raise FleetError(
-            f"{path} exists already and was left as it is",
-            "choose another directory; to start over, move this one away yourself",
-            exit_code=2,
-        )
-    if not path.parent.is_dir():
-        raise FleetError(f"{path.parent} is not a directory", "make it first", exit_code=2)
+def _write_root(stage: Path, hierarchy: Hierarchy, passphrase: bytes, settings: Settings) -> bytes:
+    """Write the root; returns its first revocation list."""
+    certificate, now = hierarchy.root.certificate, utc_now()
+    files.write(stage / "root.key", hierarchy.root.key_pem(passphrase), mode=0o600)
+    write_root(stage, RootSettings(ROOT, settings.public_url, "file:root.key"), certificate, now)
+    root = Root(stage, certificate, hierarchy.root.key)
+    root.adopt(hierarchy.issuing.certificate, now)
+    return root.revocation_list(now)
 
 
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """A temporary directory beside the target, removed unless it was renamed."""
-    stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _write_root(stage: Path, root: Credential, passphrase: bytes) -> None:
-    _write(stage / "root.crt", root.certificate_pem, mode=0o644)
-    _write(stage / "root.key", root.key_pem(passphrase), mode=0o600)
-    _sync_directory(stage)
-
-
-def _write_fleet(layout: Layout, hierarchy: Hierarchy, settings: Settings) -> None:
+def _write_fleet(layout: Layout, hierarchy: Hierarchy, settings: Settings, root_list: bytes) -> None:
+    passphrase = _key_store(layout, settings).passphrase()
     parts = (layout.ca, layout.broker, layout.services, layout.bootstrap, layout.run)
     for part in parts:
         part.mkdir(mode=0o700)
-    _write(layout.settings, settings.to_toml(), mode=0o600)
-    _write(layout.ca / "root.crt", hierarchy.root.certificate_pem, mode=0o644)
-    _write(layout.bootstrap / "trust_anchors.pem", hierarchy.root.certificate_pem, mode=0o644)
-    _write_credential(layout.ca / "issuing", hierarchy.issuing, hierarchy.issuing.certificate_pem)
-    _write_credential(
-        layout.ca / "bootstrap-ca", hierarchy.bootstrap_ca, hierarchy.bootstrap_ca.certificate_pem
-    )
-    _write_credential(layout.broker / "broker", hierarchy.broker, hierarchy.broker.full_chain_pem)
-    _write_credential(layout.services / "service", hierarchy.service, hierarchy.service.full_chain_pem)
-    _write_credential(layout.services / "operator", hierarchy.operator, hierarchy.operator.full_chain_pem)
-    _write_credential(layout.bootstrap / "bootstrap", hierarchy.bootstrap, hierarchy.bootstrap.full_chain_pem)
-    sessions = create_registry(layout.registry)
-    register_hierarchy(_context(layout, settings, sessions), hierarchy)
-    sessions.kw["bind"].dispose()
+    files.write(layout.settings, settings.to_toml(), mode=0o600)
+    files.write(layout.ca / "root.crt", hierarchy.root.certificate_pem, mode=0o644)
+    files.write(layout.bootstrap / "trust_anchors.pem", hierarchy.root.certificate_pem, mode=0o644)
+    _write_credential(layout.ca / ISSUING, hierarchy.issuing, passphrase)
+    _write_credential(layout.ca / BOOTSTRAP_CA, hierarchy.bootstrap_ca, passphrase)
+    _write_credential(layout.broker / "broker", hierarchy.broker)
+    _write_credential(layout.services / "service", hierarchy.service)
+    _write_credential(layout.services / "operator", hierarchy.operator)
+    _write_credential(layout.bootstrap / "bootstrap", hierarchy.bootstrap)
+    sessions = create_registry(_database(layout, settings))
+    context = _context(layout, settings, sessions)
+    register_hierarchy(context, hierarchy)
+    install_list(context, root_list)
+    engine_of(sessions).dispose()
     for part in (*parts, layout.directory):
-        _sync_directory(part)
+        files.sync_directory(part)
 
 
-def _write_credential(base: Path, credential: Credential, certificates_pem: str) -> None:
-    _write(base.with_name(base.name + ".crt"), certificates_pem, mode=0o644)
-    _write(base.with_name(base.name + ".key"), credential.key_pem(), mode=0o600)
-
-
-def _write(path: Path, content: str | bytes, mode: int) -> None:
-    data = content.encode() if isinstance(content, str) else content
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _write_credential(base: Path, credential: Credential, passphrase: bytes | None = None) -> None:
+    files.write(base.with_name(base.name + ".crt"), credential.full_chain_pem, mode=0o644)
+    files.write(base.with_name(base.name + ".key"), credential.key_pem(passphrase), mode=0o600)
 
 
 def _context(layout: Layout, settings: Settings, sessions: Sessions) -> Context:
@@ -203,9 +173,37 @@ def _context(layout: Layout, settings: Settings, sessions: Sessions) -> Context:
         activation_window=timedelta(seconds=settings.activation_window_s),
         superseded_grace=timedelta(seconds=settings.superseded_grace_s),
         public_url=settings.public_url,
+        alert_channels=settings.alerts.channels,
+    )
+    return Context(
+        sessions,
+        KeyRing(_key_store(layout, settings)),
+        policy,
+        batch_secret=partial(_batch_secret, layout.bootstrap),
+        hooks=admission_hooks(settings.admission_url),
     )
 
-    def open_key(uri: str) -> PrivateKey:
-        return key_files.load(layout.directory / uri.removeprefix(key_files.SCHEME), passphrase=None)
 
-    return Context(sessions, KeyRing(open_key), policy)
+def _database(layout: Layout, settings: Settings) -> Database:
+    return settings.database_url or layout.registry
+
+
+def _batch_secret(folder: Path, batch: str) -> bytes | None:
+    """The secret the devices' factory secrets of a batch are derived from."""
+    check_batch_name(batch)
+    path = folder / f"{batch}.secret"
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_SIZE:
+        raise FleetError(f"{path} is not {2 * SECRET_SIZE} hexadecimal digits", "restore it from a backup")
+    return secret
+
+
+def _key_store(layout: Layout, settings: Settings) -> KeyStore:
+    return KeyStore(
+        layout.directory, settings.ca_passphrase_file, settings.pkcs11_module, settings.pkcs11_pin_file
+    )

@@ -13,7 +13,7 @@ packages=(
     gcc libc6-dev make cmake ninja-build pkg-config
     libmosquitto-dev libmbedtls-dev libcjson-dev libssl-dev libcmocka-dev
     mosquitto mosquitto-dev mosquitto-clients
-    openssl libfaketime python3 python3-venv
+    openssl libfaketime python3 python3-venv softhsm2
     "$@"
 )
 

@@ -38,6 +38,8 @@ def main() -> None:
         hint = f"is its disk full, or is another program at it? {unavailable.__cause__ or ''}"
         _fail(FleetError(unavailable.message, hint, Exit.ENVIRONMENT))
     except Rejected as rejected:
+        if isinstance(rejected.__cause__, FleetError):
+            _fail(rejected.__cause__)
         _fail(FleetError(f"refused ({rejected.code}): {rejected.message}", exit_code=Exit.REFUSED))
     except SQLAlchemyError as error:
         _fail(FleetError(f"the registry cannot be used: {error}", "", Exit.ENVIRONMENT))

@@ -15,8 +15,8 @@ from fleetpki.pki.issuer import Issuer, Repository, to_pem
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, AuthorityKind, AuthorityState, Certificate
 
-IN_USE = (AuthorityState.ACTIVE, AuthorityState.RETIRING)
-"""Its certificates are at work."""
+IN_USE = (AuthorityState.STANDBY, AuthorityState.ACTIVE, AuthorityState.RETIRING)
+"""Its certificates are at work, or about to be."""
 
 
 def authorities(session: Session) -> Sequence[Authority]:
@@ -75,9 +75,25 @@ def chain(ctx: Context, certificate: Certificate) -> str:
 
 def ca_chain(ctx: Context) -> str:
     """The certificates of the roots and issuing authorities at work (PEM), for who wants to verify others."""
+    return anchors(ctx, AuthorityKind.ROOT, AuthorityKind.ISSUING)
+
+
+def anchors(ctx: Context, *kinds: AuthorityKind) -> str:
+    """The certificates (PEM) a listener needs to verify what authorities of these kinds signed."""
     with reading(ctx.sessions) as session:
-        kinds = (AuthorityKind.ROOT, AuthorityKind.ISSUING)
         return "".join(authority.pem for kind in kinds for authority in in_use(session, kind))
+
+
+def revoke_listed(tx: Transaction, root: Authority, crl: x509.CertificateRevocationList) -> None:
+    """Revoke the authorities below a root that its list names."""
+    for authority in tx.session.scalars(select(Authority).where(Authority.issuer_id == root.authority_id)):
+        serial = x509.load_pem_x509_certificate(authority.pem.encode()).serial_number
+        if (
+            crl.get_revoked_certificate_by_serial_number(serial) is not None
+            and authority.state != AuthorityState.REVOKED
+        ):
+            authority.state = AuthorityState.REVOKED
+            tx.audit("authority.revoked", authority.name, authority_id=authority.authority_id)
 
 
 def register(

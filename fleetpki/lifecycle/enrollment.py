@@ -91,4 +91,4 @@ def _record(ctx: Context, tx: Transaction, device: Device, csr: AcceptedCsr, req
     rotation = queries.open_rotation(tx.session, device.device_id)
     if rotation is not None:
         close(tx, rotation, RotationState.ABANDONED, Code.STALE, "the device enrolled again")
-    return issuance.record(ctx, tx, device, csr.public_key, csr.key_digest, request_id)
+    return issuance.record(ctx, tx, device, csr.public_key, request_id)

@@ -10,6 +10,10 @@ A crash in between leaves a record. The repeated request finds it and goes on fr
 sign the same record agree in step 3 on the one certificate that is released.
 """
 
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
 from cryptography import x509
 
 from fleetpki.errors import Code, Rejected
@@ -17,8 +21,9 @@ from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.lifecycle.transitions import REPLACED, advance, revoke
 from fleetpki.pki import profiles
-from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.identifiers import certificate_id, key_digest
 from fleetpki.pki.issuer import Plan, to_pem
+from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
@@ -51,66 +56,123 @@ def require_not_replaced(tx: Transaction, device_id: str, key_digest: str, reque
         raise Rejected(Code.STALE, "a newer request has replaced this one")
 
 
+log = logging.getLogger(__name__)
+
+_PROFILES = {
+    Role.DEVICE: profiles.DEVICE,
+    Role.BOOTSTRAP: profiles.BOOTSTRAP,
+    Role.SERVICE: profiles.SERVICE,
+    Role.BROKER: profiles.BROKER,
+}
+
+
 def record(
     ctx: Context,
     tx: Transaction,
     device: Device,
     public_key: PublicKey,
-    key_digest: str,
     request_id: str | None,
+    *,
+    batch: str | None = None,
 ) -> Certificate:
     """Step 1, in place of any certificate the device was given and has not used."""
     former = queries.pending_certificate(tx.session, device.device_id)
     if former is not None:
         revoke(tx, former, REPLACED)
-    authority = authorities.active(tx.session)
-    plan = authorities.issuer(ctx, authority).plan(
-        profiles.DEVICE, device.device_id, public_key, tx.now, validity=ctx.policy.device_validity
-    )
-    certificate = Certificate(
-        role=Role.DEVICE,
+    return record_for(
+        ctx,
+        tx,
+        Role.DEVICE,
+        device.device_id,
+        public_key,
+        authorities.active(tx.session),
+        validity=ctx.policy.device_validity,
         device_id=device.device_id,
+        request_id=request_id,
+        batch=batch,
+    )
+
+
+def record_for(
+    ctx: Context,
+    tx: Transaction,
+    role: Role,
+    common_name: str,
+    public_key: PublicKey,
+    authority: Authority,
+    *,
+    validity: timedelta | None = None,
+    device_id: str | None = None,
+    request_id: str | None = None,
+    batch: str | None = None,
+) -> Certificate:
+    """Step 1 for a certificate of any role, to be signed by this authority."""
+    try:
+        issuer = authorities.issuer(ctx, authority)
+    except KeyUnavailable as error:
+        raise _put_off(ctx, error) from error
+    plan = issuer.plan(_PROFILES[role], common_name, public_key, tx.now, validity=validity)
+    certificate = Certificate(
+        role=role,
+        device_id=device_id,
         common_name=plan.common_name,
         serial=f"{plan.serial:x}",
-        key_digest=key_digest,
+        key_digest=key_digest(public_key),
         not_before=plan.not_before,
         not_after=plan.not_after,
         state=CertificateState.RECORDED,
         issuer_id=authority.authority_id,
         crl_partition=plan.crl_partition,
+        batch=batch,
         request_id=request_id,
         recorded_at=tx.now,
     )
     tx.session.add(certificate)
     tx.session.flush()
-    tx.audit("certificate.recorded", device.device_id, serial=certificate.serial, key_digest=key_digest)
+    tx.audit(
+        "certificate.recorded", common_name, serial=certificate.serial, key_digest=certificate.key_digest
+    )
     return certificate
 
 
-def sign(ctx: Context, recorded: Certificate, public_key: PublicKey) -> x509.Certificate:
+def sign(
+    ctx: Context, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
+) -> x509.Certificate:
     """Step 2."""
     with reading(ctx.sessions) as session:
         issuer = authorities.issuer(ctx, session.get_one(Authority, recorded.issuer_id))
     return issuer.sign(
         Plan(
-            profile=profiles.DEVICE,
+            profile=_PROFILES[recorded.role],
             common_name=recorded.common_name,
             public_key=public_key,
             serial=int(recorded.serial, 16),
             not_before=recorded.not_before,
             not_after=recorded.not_after,
             crl_partition=recorded.crl_partition,
+            hosts=tuple(hosts),
         )
     )
 
 
-def release(ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey) -> Certificate:
-    """Steps 2 and 3, unless they were done before."""
+def release(
+    ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
+) -> Certificate:
+    """Steps 2 and 3, unless they were done before. Without the key the record waits for the next try."""
     if recorded.state != CertificateState.RECORDED:
         return recorded
-    signed = sign(ctx, recorded, public_key)
+    try:
+        signed = sign(ctx, recorded, public_key, hosts)
+    except KeyUnavailable as error:
+        with ctx.transaction(actor, "issue", recorded.common_name):
+            raise _put_off(ctx, error) from error
     with ctx.transaction(actor, "issue", recorded.common_name) as tx:
         return complete(tx, recorded, signed)
+
+
+def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
+    log.error("nothing can be signed: %s", error.message)
+    return Rejected(Code.BUSY, "nothing can be signed now", ctx.policy.busy_retry_after_s)
 
 
 def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:

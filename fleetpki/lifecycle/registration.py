@@ -5,6 +5,7 @@
 from cryptography import x509
 
 from fleetpki.lifecycle import authorities
+from fleetpki.lifecycle.ceremony import key_file
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.pki import hierarchy as hierarchies
 from fleetpki.pki import keys
@@ -51,11 +52,6 @@ def register_hierarchy(ctx: Context, hierarchy: Hierarchy) -> None:
         _register(tx, issuing, hierarchy.service.certificate, Role.SERVICE)
         _register(tx, issuing, hierarchy.operator.certificate, Role.SERVICE, ApiRole.CA_OFFICER)
         _register(tx, bootstrap_ca, hierarchy.bootstrap.certificate, Role.BOOTSTRAP)
-
-
-def key_file(authority: str) -> str:
-    """The URI of the key of a new fleet's authority."""
-    return f"file:ca/{authority}.key"
 
 
 def _register(

@@ -8,11 +8,14 @@ A list is overdue only if nothing could be signed for six days: time enough to n
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from cryptography import x509
 from sqlalchemy import ColumnElement, Integer, func, literal_column, select
 from sqlalchemy.orm import Session
 
+from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.lifecycle import authorities
-from fleetpki.lifecycle.context import CLOUD, Context
+from fleetpki.lifecycle.context import CLOUD, OPERATOR, Context
+from fleetpki.pki import keys
 from fleetpki.pki.crl import ListPlan, sign_list
 from fleetpki.pki.reasons import Revocation, reason_code
 from fleetpki.registry.database import reading
@@ -54,6 +57,39 @@ def publish_due(ctx: Context) -> list[RevocationList]:
     with reading(ctx.sessions) as session:
         due = list(_due(ctx, session))
     return [_publish(ctx, authority, partition) for authority, partition in due]
+
+
+def install_list(ctx: Context, der: bytes, *, actor: str = OPERATOR) -> RevocationList:
+    """Take over a list that a root signed where its key is; the authorities it revokes sign no more."""
+    try:
+        crl = x509.load_der_x509_crl(der)
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise FleetError("this is no revocation list of a root", "make one with 'ca root-crl'", 2) from error
+    with ctx.transaction(actor, "install_crl", "root") as tx:
+        root = _signer(tx.session, crl)
+        former = newest(tx.session, root.authority_id, 0)
+        if former is not None and former.number >= number:
+            raise Rejected(Code.STALE, f"the list of {root.name} here is as new, or newer")
+        installed = RevocationList(
+            authority_id=root.authority_id,
+            partition=0,
+            number=number,
+            this_update=crl.last_update_utc,
+            next_update=crl.next_update_utc,
+            der=der,
+        )
+        tx.audit("crl.installed", root.name, number=number, entries=len(crl))
+        authorities.revoke_listed(tx, root, crl)
+        return tx.session.merge(installed)
+
+
+def _signer(session: Session, crl: x509.CertificateRevocationList) -> Authority:
+    for root in authorities.in_use(session, AuthorityKind.ROOT):
+        key, _ = keys.accept(x509.load_pem_x509_certificate(root.pem.encode()).public_key())
+        if crl.is_signature_valid(key):
+            return root
+    raise FleetError("no root of this fleet signed this list", "'fleetpki ca list' shows the roots", 2)
 
 
 def _signing(ctx: Context, session: Session) -> Sequence[Authority]:

@@ -31,7 +31,6 @@ from fleetpki.lifecycle.transitions import (
 )
 from fleetpki.pki import keys
 from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
-from fleetpki.pki.identifiers import key_digest
 from fleetpki.pki.keys import KeyType
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
@@ -101,7 +100,7 @@ def push_rotation(
     with ctx.transaction(actor, "push", device_id) as tx:
         device, active = _require_idle(ctx, tx, device_id)
         rotation = _open(tx, device, active, str(uuid.uuid4()), RotationMode.PUSH, Initiator.OPERATOR, key)
-        recorded = issuance.record(ctx, tx, device, public_key, key_digest(public_key), rotation.rotation_id)
+        recorded = issuance.record(ctx, tx, device, public_key, rotation.rotation_id)
         rotation.new = recorded
     certificate = issuance.release(ctx, actor, recorded, public_key)
     credential = PushedCredential(
@@ -123,7 +122,7 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERAT
         if recorded is None or recorded.key_digest != csr.key_digest:
             device, _ = _require_idle(ctx, tx, device_id)
             _require_fresh_key(tx, device_id, csr)
-            recorded = issuance.record(ctx, tx, device, csr.public_key, csr.key_digest, None)
+            recorded = issuance.record(ctx, tx, device, csr.public_key, None)
     if recorded.state != CertificateState.RECORDED:
         return recorded
     signed = issuance.sign(ctx, recorded, csr.public_key)
@@ -307,7 +306,7 @@ def _answer_to(
         raise Rejected(Code.STALE, f"the rotation is {rotation.state}")
     issuance.require_not_replaced(tx, device.device_id, csr.key_digest, rotation.rotation_id)
     _require_asked_key(tx, rotation, csr)
-    recorded = issuance.record(ctx, tx, device, csr.public_key, csr.key_digest, rotation.rotation_id)
+    recorded = issuance.record(ctx, tx, device, csr.public_key, rotation.rotation_id)
     rotation.new = recorded
     return recorded
 

@@ -80,7 +80,7 @@ def make_hierarchy(
 
     root = make_root(profiles.ROOT, f"{name} root CA", KeyType.EC_P384, now)
     top = Issuer(root.certificate, root.key, repository=repository(ROOT))
-    issuing = make_credential(top, profiles.ISSUING, f"{name} issuing CA", now)
+    issuing = make_credential(top, profiles.ISSUING, f"{name} issuing CA", now, permitted_hosts=hosts)
     bootstrap_ca = make_root(profiles.BOOTSTRAP_CA, f"{name} bootstrap CA", KeyType.EC_P256, now)
     operational = Issuer(
         issuing.certificate,
@@ -102,8 +102,13 @@ def make_hierarchy(
 
 
 def make_root(profile: Profile, common_name: str, key_type: KeyType, now: datetime) -> Credential:
-    """Make a self-signed authority."""
+    """Make a self-signed authority and its key."""
     key = keys.generate(key_type)
+    return Credential(self_signed(profile, common_name, key, now), key)
+
+
+def self_signed(profile: Profile, common_name: str, key: PrivateKey, now: datetime) -> x509.Certificate:
+    """Certify an authority's key with itself."""
     start = now.replace(microsecond=0)
     plan = Plan(
         profile=profile,
@@ -116,7 +121,7 @@ def make_root(profile: Profile, common_name: str, key_type: KeyType, now: dateti
     builder = build(plan, subject_name(common_name), key.public_key())
     certificate = builder.sign(key, signature_hash(key))
     lint(certificate, profile, issuer=None)
-    return Credential(certificate, key)
+    return certificate
 
 
 def make_credential(
@@ -127,8 +132,11 @@ def make_credential(
     *,
     key_type: KeyType = KeyType.EC_P256,
     hosts: Sequence[str] = (),
+    permitted_hosts: Sequence[str] = (),
 ) -> Credential:
     """Make a key pair and have the issuer certify it."""
     key = keys.generate(key_type)
-    plan = issuer.plan(profile, common_name, key.public_key(), now, hosts=hosts)
+    plan = issuer.plan(
+        profile, common_name, key.public_key(), now, hosts=hosts, permitted_hosts=permitted_hosts
+    )
     return Credential(issuer.sign(plan), key, issuer.chain_pem)

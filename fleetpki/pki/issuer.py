@@ -18,6 +18,7 @@ from fleetpki.errors import FleetError
 from fleetpki.pki import keys
 from fleetpki.pki.keys import PrivateKey, PublicKey
 from fleetpki.pki.lint import lint
+from fleetpki.pki.name_constraints import name_constraints
 from fleetpki.pki.profiles import BACKDATE, Profile
 
 _HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
@@ -46,6 +47,7 @@ class Plan:
     not_after: datetime
     hosts: tuple[str, ...] = ()
     crl_partition: int | None = None
+    permitted_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,21 +96,6 @@ class Issuer:
         self._crl_partitions = crl_partitions
         self._key = key
 
-    @classmethod
-    def from_pem(cls, certificate_pem: bytes, key_pem: bytes) -> "Issuer":
-        """Load an authority whose own certificate is the whole chain below the trust anchor."""
-        try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem)
-            key = serialization.load_pem_private_key(key_pem, password=None)
-        except (ValueError, TypeError) as error:
-            raise FleetError(
-                "the issuing certificate or its key cannot be read: not PEM, damaged or encrypted",
-                "restore ca/issuing.crt and ca/issuing.key from a backup",
-            ) from error
-        if not isinstance(key, PrivateKey):
-            raise FleetError("the issuing key is neither EC nor RSA", "restore ca/issuing.key from a backup")
-        return cls(certificate, key, chain_pem=to_pem(certificate))
-
     @property
     def public_key(self) -> PublicKey:
         """The key that verifies what it signs."""
@@ -123,6 +110,7 @@ class Issuer:
         *,
         validity: timedelta | None = None,
         hosts: Sequence[str] = (),
+        permitted_hosts: Sequence[str] = (),
     ) -> Plan:
         """Fix serial number and validity; a certificate never starts before nor outlives its issuer."""
         issuer = self.certificate
@@ -142,6 +130,7 @@ class Issuer:
             not_after=min(start + (validity or profile.validity), issuer.not_valid_after_utc),
             hosts=tuple(hosts),
             crl_partition=serial % self._crl_partitions,
+            permitted_hosts=tuple(permitted_hosts),
         )
 
     def sign(self, plan: Plan) -> x509.Certificate:
@@ -183,6 +172,8 @@ def build(
     if profile.has_status and repository is not None and plan.crl_partition is not None:
         for extension in _addresses(profile, repository, plan.crl_partition):
             builder = builder.add_extension(extension, critical=False)
+    if profile.constrains_hosts:
+        builder = builder.add_extension(name_constraints(plan.permitted_hosts), critical=False)
     if profile.no_check:
         builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
     return builder

@@ -3,20 +3,36 @@
 """The signing keys this process holds: opened when they are first needed, then kept."""
 
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
-from fleetpki.pki.keys import PrivateKey
+from fleetpki.errors import FleetError
+from fleetpki.pki.keys import KeyType, PrivateKey
 
-OpenKey = Callable[[str], PrivateKey]
-"""Opens the key at a URI."""
+
+class Store(Protocol):
+    """Where keys are."""
+
+    def open(self, uri: str) -> PrivateKey:
+        """The key at a URI."""
+
+    def create(self, uri: str, key_type: KeyType) -> PrivateKey:
+        """Make a new key there."""
+
+
+class KeyUnavailable(FleetError):  # noqa: N818 - a state, not a mistake
+    """A signing key cannot be used now: its file cannot be read, or its token does not answer."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Say which key, and why."""
+        super().__init__(message, hint, exit_code=4)
 
 
 class KeyRing:
     """The authorities' keys, by their URI."""
 
-    def __init__(self, open_key: OpenKey) -> None:
-        """Keep what ``open_key`` opens."""
-        self._open_key = open_key
+    def __init__(self, store: Store) -> None:
+        """Keep what is opened in a store."""
+        self._store = store
         self._keys: dict[str, PrivateKey] = {}
         self._opening = threading.Lock()
 
@@ -24,5 +40,9 @@ class KeyRing:
         """The key at a URI; whatever keeps it from being opened is tried again the next time."""
         with self._opening:
             if uri not in self._keys:
-                self._keys[uri] = self._open_key(uri)
+                self._keys[uri] = self._store.open(uri)
             return self._keys[uri]
+
+    def create(self, uri: str, key_type: KeyType) -> PrivateKey:
+        """Make a new key; one that exists is never replaced."""
+        return self._store.create(uri, key_type)

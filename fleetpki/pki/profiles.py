@@ -31,12 +31,23 @@ class Profile:
     names_hosts: bool = False
     has_status: bool = False
     """Whether it says where its revocation list, its status and its issuer's certificate are."""
+    constrains_hosts: bool = False
+    """Whether it says which hosts its own certificates may name."""
     no_check: bool = False
     """Whether its own status need not be asked for (RFC 6960, 4.2.2.2.1): an OCSP signer's."""
 
 
 ROOT = Profile("root", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=2)
-ISSUING = Profile("issuing", 5 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0, has_status=True)
+ISSUING = Profile(
+    "issuing",
+    5 * YEAR,
+    CERTIFICATE_AUTHORITY,
+    is_ca=True,
+    path_length=0,
+    has_status=True,
+    constrains_hosts=True,
+)
+CROSS = Profile("cross", 10 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=1, has_status=True)
 BOOTSTRAP_CA = Profile("bootstrap-ca", 20 * YEAR, CERTIFICATE_AUTHORITY, is_ca=True, path_length=0)
 BROKER = Profile(
     "broker", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.SERVER_AUTH, names_hosts=True, has_status=True

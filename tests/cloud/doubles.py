@@ -34,7 +34,7 @@ from fleetpki.lifecycle import (
 from fleetpki.pki import keys
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.identifiers import certificate_id
-from fleetpki.pki.keyring import KeyRing
+from fleetpki.pki.keyring import KeyRing, KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry import audit, outbox, queries
 from fleetpki.registry.database import Sessions, create_registry, reading
@@ -80,7 +80,22 @@ def make_context(sessions: Sessions, hierarchy: Hierarchy, clock: Clock, policy:
         "file:ca/issuing.key": hierarchy.issuing.key,
         "file:ca/bootstrap-ca.key": hierarchy.bootstrap_ca.key,
     }
-    return Context(sessions, KeyRing(keys_by_uri.__getitem__), policy, clock=clock)
+    return Context(sessions, KeyRing(KeysInMemory(keys_by_uri)), policy, clock=clock)
+
+
+@dataclass
+class KeysInMemory:
+    """A key store without files."""
+
+    by_uri: dict[str, PrivateKey]
+
+    def open(self, uri: str) -> PrivateKey:
+        if uri not in self.by_uri:
+            raise KeyUnavailable(f"no key {uri}")
+        return self.by_uri[uri]
+
+    def create(self, uri: str, key_type: KeyType) -> PrivateKey:
+        return self.by_uri.setdefault(uri, keys.generate(key_type))
 
 
 class ReusedRegistry:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fleetpki import fleet
+from fleetpki import files
 from fleetpki.config import Layout, load_settings
 from tests.cloud.broker_fixtures import Outcome, run_cli
 
@@ -149,14 +149,14 @@ def test_a_place_that_cannot_be_written_is_named(workspace: Path) -> None:
 def test_a_full_disk_leaves_nothing_behind(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, full_at: int
 ) -> None:
-    real, calls = fleet._write, iter(range(100))
+    real, calls = files.write, iter(range(100))
 
     def write(*args: Any, **kwargs: Any) -> None:
         if next(calls) == full_at:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(*args, **kwargs)
 
-    monkeypatch.setattr(fleet, "_write", write)
+    monkeypatch.setattr(files, "write", write)
     outcome = init(workspace)
     assert outcome.code == 4
     assert "No space left on device" in outcome.stderr

@@ -136,26 +136,15 @@ def test_an_expired_issuer_says_so(issuer: Issuer) -> None:
     assert "root key" in caught.value.hint
 
 
-def test_an_issuer_is_loaded_from_what_was_written(hierarchy: Hierarchy) -> None:
-    issuing = hierarchy.issuing
-    loaded = Issuer.from_pem(issuing.certificate_pem.encode(), issuing.key_pem())
-    assert loaded.certificate == issuing.certificate
-    assert loaded.chain_pem == issuing.certificate_pem
-
-
-@pytest.mark.parametrize("damage", ["certificate", "key", "pair"])
-def test_a_damaged_issuer_is_refused(hierarchy: Hierarchy, damage: str) -> None:
-    certificate = b"gibberish" if damage == "certificate" else hierarchy.issuing.certificate_pem.encode()
-    key = {"key": b"gibberish", "pair": hierarchy.service.key_pem()}.get(damage, hierarchy.issuing.key_pem())
-    with pytest.raises(FleetError) as caught:
-        Issuer.from_pem(certificate, key)
-    assert caught.value.hint
+def test_a_key_of_another_certificate_is_refused(hierarchy: Hierarchy) -> None:
+    with pytest.raises(FleetError, match="does not belong"):
+        Issuer(hierarchy.issuing.certificate, hierarchy.service.key)
 
 
 @pytest.mark.parametrize(
     ("profile", "finding"),
     [
-        (profiles.ISSUING, "basic constraints"),
+        (profiles.BOOTSTRAP_CA, "basic constraints"),
         (profiles.BROKER, "host names missing"),
         (Profile("x", profiles.YEAR, profiles.CERTIFICATE_AUTHORITY), "key usage differs"),
         (Profile("x", profiles.YEAR, profiles.SIGN_ONLY), "extended key usage differs"),

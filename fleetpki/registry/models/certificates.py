@@ -41,8 +41,9 @@ class AuthorityKind(StrEnum):
 
 
 class AuthorityState(StrEnum):
-    """Whether an authority signs: a retiring one signs only what revokes its certificates."""
+    """Whether an authority signs: on standby not yet, retiring only what revokes its certificates."""
 
+    STANDBY = "standby"
     ACTIVE = "active"
     RETIRING = "retiring"
     RETIRED = "retired"

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates that operators ask for: those of broker and services, and bootstrap certificates."""
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from fleetpki.errors import Code, FleetError, NotFound, Rejected
+from fleetpki.lifecycle import authorities, issuance
+from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
+from fleetpki.pki import keys
+from fleetpki.pki.identifiers import certificate_id, key_digest
+from fleetpki.pki.keys import PublicKey
+from fleetpki.registry import queries
+from fleetpki.registry.models import (
+    LIVE_CERTIFICATE,
+    AuthorityKind,
+    Certificate,
+    CertificateState,
+    Role,
+)
+
+_RENEWABLE = (Role.BROKER, Role.SERVICE)
+
+
+def certify_bootstrap(
+    ctx: Context,
+    *,
+    common_name: str,
+    public_key: PublicKey,
+    batch: str,
+    authority: str | None = None,
+    actor: str = OPERATOR,
+) -> Certificate:
+    """Certify a bootstrap key for a batch: by the authority of this name, or the newest bootstrap authority.
+
+    The same key again gets the same certificate.
+    """
+    public_key, _ = keys.accept(public_key)
+    with ctx.transaction(actor, "certify_bootstrap", common_name) as tx:
+        recorded = _earlier(tx, public_key, Role.BOOTSTRAP, common_name)
+        if recorded is None:
+            issuer = (
+                authorities.active(tx.session, AuthorityKind.BOOTSTRAP)
+                if authority is None
+                else authorities.named(tx.session, authority)
+            )
+            if issuer.kind != AuthorityKind.BOOTSTRAP or issuer.state not in authorities.IN_USE:
+                raise Rejected(Code.NOT_ALLOWED, f"{issuer.name} is no bootstrap authority at work")
+            recorded = issuance.record_for(
+                ctx, tx, Role.BOOTSTRAP, common_name, public_key, issuer, batch=batch
+            )
+    return _released(ctx, actor, recorded, public_key)
+
+
+def renew_own(
+    ctx: Context, certificate_pem: str, *, hosts: Sequence[str], actor: str = OPERATOR
+) -> Certificate:
+    """Certify the key of the broker, a service or the operator anew, by the authority that is active now.
+
+    The former certificate stays good until it expires, for whoever still uses it.
+    """
+    former = x509.load_pem_x509_certificate(certificate_pem.encode())
+    public_key, _ = keys.accept(former.public_key())
+    with ctx.transaction(actor, "renew", certificate_id(former)) as tx:
+        known = queries.certificate(tx.session, certificate_id(former))
+        if known is None or known.role not in _RENEWABLE:
+            raise NotFound("this is no certificate of the broker or a service of this fleet")
+        if known.state not in LIVE_CERTIFICATE:
+            raise Rejected(Code.REVOKED, f"the certificate is {known.state}")
+        authority = authorities.active(tx.session)
+        recorded = issuance.record_for(ctx, tx, known.role, known.common_name, public_key, authority)
+        recorded.api_role = known.api_role
+    return _released(ctx, actor, recorded, public_key, hosts if recorded.role == Role.BROKER else ())
+
+
+def _earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: str) -> Certificate | None:
+    for certificate in queries.certificates_with_key(tx.session, key_digest(public_key)):
+        if certificate.role != role or certificate.common_name != common_name:
+            raise Rejected(Code.WEAK_KEY, "this key is another holder's")
+        if certificate.state != CertificateState.REVOKED:
+            return certificate
+    return None
+
+
+def _released(
+    ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
+) -> Certificate:
+    """Sign what is recorded; its holder is at hand, so it is active at once."""
+    certificate = issuance.release(ctx, actor, recorded, public_key, hosts)
+    if certificate.state == CertificateState.ACTIVE:
+        return certificate
+    with ctx.transaction(actor, "activate", certificate.common_name) as tx:
+        certificate = tx.session.get_one(Certificate, certificate.id, with_for_update=True)
+        if certificate.state != CertificateState.ISSUED:
+            raise FleetError(f"the certificate was {certificate.state} while it was being made")
+        certificate.state = CertificateState.ACTIVE
+        certificate.activated_at = tx.now
+        tx.audit("certificate.activated", certificate.common_name, certificate_id=certificate.certificate_id)
+        return certificate
