@@ -2,6 +2,8 @@
  * SPDX-FileCopyrightText: 2026 The fleetpki authors
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,6 +76,61 @@ static void test_it_listens_before_it_asks(void **state)
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(hardware, "model")), "test");
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(hardware, "firmware")), "1.2.3");
     cJSON_Delete(request);
+}
+
+/** The proof in the request of a factory-new device that finds `len` bytes as its factory secret; the caller frees. */
+static cJSON *proof_made_with(test_device_t *device, const uint8_t *secret, size_t len, char **csr)
+{
+    cert_port_t port = fake_port_make(&device->fake);
+    assert_int_equal(port.kv_write(port.ctx, "factory_secret", secret, len), CERT_OK);
+    device_boot(device);
+    device_connected(device);
+    cJSON *request = device_said(device, TOPIC_ENROLL);
+    *csr = strdup(cJSON_GetStringValue(cJSON_GetObjectItem(request, "csr")));
+    cJSON *proof = cJSON_DetachItemFromObject(request, "proof");
+    cJSON_Delete(request);
+    return proof;
+}
+
+static void test_a_device_with_a_factory_secret_proves_that_it_has_it(void **state)
+{
+    test_device_t *device = *state;
+    uint8_t secret[32], expected[EVP_MAX_MD_SIZE], text[CERT_MESSAGE_MAX];
+    unsigned char expected_base64[2 * EVP_MAX_MD_SIZE];
+    unsigned expected_len;
+    memset(secret, 0xA5, sizeof(secret));
+    char *csr;
+    cJSON *proof = proof_made_with(device, secret, sizeof(secret), &csr);
+    int len = snprintf((char *)text, sizeof(text), "fleetpki-enroll\n%s\n%s", TEST_DEVICE, csr);
+    assert_non_null(HMAC(EVP_sha256(), secret, sizeof(secret), text, (size_t)len, expected, &expected_len));
+    EVP_EncodeBlock(expected_base64, expected, (int)expected_len);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(proof, "mac")), expected_base64);
+    cJSON_Delete(proof);
+    free(csr);
+}
+
+static void test_a_damaged_factory_secret_proves_nothing_and_stops_nothing(void **state)
+{
+    test_device_t *device = *state;
+    const uint8_t secret[33] = { 1 };
+    static const size_t wrong_lengths[] = { 31, 33 };
+    for (size_t i = 0; i < 2; i++) {
+        char *csr;
+        assert_null(proof_made_with(device, secret, wrong_lengths[i], &csr));
+        assert_true(fake_port_has_logged(&device->fake, "store: the factory secret cannot be used code="));
+        free(csr);
+    }
+}
+
+static void test_a_factory_reset_leaves_the_factory_secret(void **state)
+{
+    test_device_t *device = *state;
+    const uint8_t secret[32] = { 1 };
+    char *csr;
+    cJSON_Delete(proof_made_with(device, secret, sizeof(secret), &csr));
+    free(csr);
+    assert_int_equal(cert_agent_factory_reset(&device->agent), CERT_OK);
+    assert_non_null(fake_port_value(&device->fake, "factory_secret"));
 }
 
 static void test_the_private_key_is_in_no_message_and_no_log_line(void **state)
@@ -370,6 +427,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_new_device_connects_with_what_it_got_in_the_factory, test_device_setup,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_device_with_a_factory_secret_proves_that_it_has_it, test_device_setup,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_damaged_factory_secret_proves_nothing_and_stops_nothing,
+                                        test_device_setup, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_factory_reset_leaves_the_factory_secret, test_device_setup,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_it_listens_before_it_asks, setup_asking, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_the_private_key_is_in_no_message_and_no_log_line, setup_asking,

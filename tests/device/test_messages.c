@@ -343,7 +343,7 @@ static void test_the_device_writes_what_the_protocol_says(void **state)
 {
     (void)state;
     char out[CERT_MESSAGE_MAX + 1];
-    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "A\nB\n", "linux", "1.0"), CERT_OK);
+    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "A\nB\n", NULL, "linux", "1.0"), CERT_OK);
     assert_string_equal(
         out, "{\"request_id\":\"r1\",\"csr\":\"A\\nB\\n\",\"hardware\":{\"model\":\"linux\",\"firmware\":\"1.0\"}}");
     assert_int_equal(message_write_csr(out, sizeof(out), "r1", "A", false), CERT_OK);
@@ -371,7 +371,7 @@ static void test_a_message_that_does_not_fit_is_not_cut(void **state)
 {
     (void)state;
     char out[40];
-    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "a request longer than that", "x", "y"),
+    assert_int_equal(message_write_enroll(out, sizeof(out), "r1", "a request longer than that", NULL, "x", "y"),
                      CERT_ERR_TOO_LARGE);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent_internal.h"
+#include "factory_proof.h"
 #include "messages.h"
 #include "staging.h"
 #include "time_floor.h"
@@ -40,6 +41,18 @@ static void give_up(cert_agent_t *agent, cert_status_t code, const char *message
     agent_reconnect(agent, now_ms, delay_ms);
 }
 
+/* A device without a proof asks all the same: whether one is needed is for the cloud to say. */
+static cert_status_t write_request(cert_agent_t *agent)
+{
+    char mac[FACTORY_PROOF_SIZE];
+    cert_status_t proven = factory_proof_make(agent->port, agent->config->device_id, agent->out, mac);
+    if (proven != CERT_OK && proven != CERT_ERR_NOT_FOUND) {
+        agent_log(agent, CERT_LOG_WARN, "store: the factory secret cannot be used code=%s", cert_status_code(proven));
+    }
+    return message_write_enroll(agent->out, sizeof(agent->out), agent->candidate.request_id, agent->out,
+                                proven == CERT_OK ? mac : NULL, agent->config->hardware, agent->config->firmware);
+}
+
 static void publish_request(cert_agent_t *agent, uint64_t now_ms)
 {
     cert_status_t status = load_or_make_request(agent);
@@ -47,8 +60,7 @@ static void publish_request(cert_agent_t *agent, uint64_t now_ms)
         status = staging_write_csr(agent);
     }
     if (status == CERT_OK) {
-        status = message_write_enroll(agent->out, sizeof(agent->out), agent->candidate.request_id, agent->out,
-                                      agent->config->hardware, agent->config->firmware);
+        status = write_request(agent);
     }
     if (status != CERT_OK) {
         give_up(agent, status, "no request could be made", 0, now_ms);

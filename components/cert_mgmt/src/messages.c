@@ -358,10 +358,13 @@ static cert_status_t finish(cJSON *tree, bool complete, char *out, size_t cap)
 }
 
 cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem,
-                                   const char *hardware, const char *firmware)
+                                   const char *proof_mac, const char *hardware, const char *firmware)
 {
     cJSON *tree = cJSON_CreateObject();
     bool complete = add(tree, "request_id", request_id) && add(tree, "csr", csr_pem);
+    if (proof_mac != NULL) {
+        complete = complete && add(cJSON_AddObjectToObject(tree, "proof"), "mac", proof_mac);
+    }
     cJSON *details = cJSON_AddObjectToObject(tree, "hardware");
     complete = complete && add(details, "model", hardware) && add(details, "firmware", firmware);
     return finish(tree, complete, out, cap);

@@ -102,9 +102,9 @@ const char *message_rotation_id(const cJSON *tree);
 
 /*
  * Each writes one message as NUL-terminated JSON: CERT_OK, CERT_ERR_TOO_LARGE, CERT_ERR_INTERNAL (out of memory). The
- * texts may lie in `out`: they are copied first.
+ * texts may lie in `out`: they are copied first. `proof_mac` may be NULL.
  */
 cert_status_t message_write_enroll(char *out, size_t cap, const char *request_id, const char *csr_pem,
-                                   const char *hardware, const char *firmware);
+                                   const char *proof_mac, const char *hardware, const char *firmware);
 cert_status_t message_write_csr(char *out, size_t cap, const char *rotation_id, const char *csr_pem, bool expiring);
 cert_status_t message_write_status(char *out, size_t cap, const message_status_t *status, uint32_t trust_version);
