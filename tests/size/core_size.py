@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How small the device core is: code for RV32 at -Os, worst stack of each public function, peak heap.
 
-The code is the core alone, linked, without mbedTLS and cJSON. So is the stack: what a library function needs below
-the core is not in it. The heap is measured on this machine (64 bit), so a 32-bit chip needs less.
+The code is the core alone, linked, without mbedTLS and cJSON. So is the stack: what a library function needs
+below the core is not in it. The heap is measured on this machine (64 bit), so a 32-bit chip needs less.
 Fails if a limit is broken.
 """
 
