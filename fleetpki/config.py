@@ -18,6 +18,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 PortOrOff = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
 HttpUrl = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?$")]
+AnyHttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 #: The services reach the broker of ``fleetpki up`` here, so its certificate always has these names too.
 LOOPBACK_NAMES = ("localhost", "127.0.0.1")
@@ -46,6 +47,8 @@ class Settings(BaseModel):
     ca_passphrase_file: str | None = None
     pkcs11_module: str | None = None
     pkcs11_pin_file: str | None = None
+    database_url: str | None = None
+    admission_url: AnyHttpUrl | None = None
     device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     activation_window_s: Seconds = 3600
     superseded_grace_s: Seconds = 86400
@@ -108,6 +111,12 @@ ca_passphrase_file = {ca_passphrase_file}
 pkcs11_module = {pkcs11_module}
 pkcs11_pin_file = {pkcs11_pin_file}
 
+# The registry: PostgreSQL, as postgresql://user@host/name (a password goes to ~/.pgpass); without it registry.db.
+database_url = {database_url}
+
+# Who may veto an enrolment: this address is asked about each, as JSON; see docs/protocol.md.
+admission_url = {admission_url}
+
 # How long a device certificate is valid.
 device_validity_days = {device_validity_days}
 
@@ -121,13 +130,13 @@ superseded_grace_s = {superseded_grace_s}
 outbox_poll_ms = {outbox_poll_ms}
 housekeeping_s = {housekeeping_s}
 
-# How often the monitor looks for what it has to do, and how many devices it asks to renew, or to answer again,
-# at most: what your devices and your network can take.
+# How often the monitor looks for what it has to do, and how many devices it asks to renew, or to
+# answer again, at most in a minute.
 monitor_s = {monitor_s}
 renewals_per_minute = {renewals_per_minute}
 
-# Who is told of alerts, besides the log: a URL that gets signed requests, and people by e-mail. Secrets are in
-# files, readable by this fleet's user only.
+# Who is told of alerts, besides the log: a URL that gets signed requests, and people by e-mail. Secrets are
+# in files, readable by this fleet's user only.
 {alerts}
 """
 
