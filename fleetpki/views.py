@@ -3,6 +3,7 @@
 """What the command line shows of the registry: for machines as plain data, for people as tables."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fleetpki.registry.models import ApiToken, Certificate, Device, Rotation
+from fleetpki.lifecycle.campaigns import Progress
+from fleetpki.registry.models import Alert, ApiToken, Batch, Campaign, Certificate, Claim, Device, Rotation
 
 Data = dict[str, Any]
 
@@ -23,6 +25,10 @@ def device_data(device: Device, active: Certificate | None) -> Data:
     return {
         "device_id": device.device_id,
         "state": str(device.state),
+        "batch": device.batch,
+        "group": device.group,
+        "tags": device.tags,
+        "version": device.version,
         "certificate_id": active.certificate_id if active else None,
         "not_after": _time(active.not_after if active else None),
         "generation": device.generation,
@@ -86,13 +92,70 @@ def token_table(tokens: Sequence[Data]) -> RenderableType:
     return table
 
 
+def alert_data(alert: Alert) -> Data:
+    """Something an operator should know."""
+    return {
+        "id": alert.id,
+        "severity": alert.severity,
+        "subject": alert.subject,
+        "kind": alert.kind,
+        "message": alert.message,
+        "raised_at": _time(alert.raised_at),
+        "cleared_at": _time(alert.cleared_at),
+        "acknowledged_at": _time(alert.acknowledged_at),
+        "acknowledged_by": alert.acknowledged_by,
+    }
+
+
+def campaign_data(campaign: Campaign, progress: Progress) -> Data:
+    """A campaign and how far it is."""
+    return {
+        "campaign_id": campaign.campaign_id,
+        "state": str(campaign.state),
+        "selector": campaign.selector,
+        "key": campaign.key,
+        "rate_per_minute": campaign.rate_per_minute,
+        "failure_limit_percent": campaign.failure_limit_percent,
+        "progress": {**asdict(progress), "total": progress.total},
+        "created_at": _time(campaign.created_at),
+        "created_by": campaign.created_by,
+        "reason": campaign.reason,
+    }
+
+
+def alert_table(alerts: Sequence[Data]) -> RenderableType:
+    """Alerts, one a line."""
+    table = _table("Alert", "Severity", "Subject", "What", "Since", "Message")
+    for alert in alerts:
+        table.add_row(
+            str(alert["id"]),
+            alert["severity"],
+            alert["subject"],
+            alert["kind"],
+            _people(alert["raised_at"]),
+            alert["message"],
+        )
+    return table
+
+
+def campaign_table(campaigns: Sequence[Data]) -> RenderableType:
+    """Campaigns, one a line."""
+    table = _table("Campaign", "State", "Devices", "Waiting", "Under way", "Committed", "Failed", "Abandoned")
+    for campaign in campaigns:
+        progress = campaign["progress"]
+        counts = ("total", "waiting", "under_way", "committed", "failed", "abandoned")
+        table.add_row(campaign["campaign_id"], campaign["state"], *(str(progress[name]) for name in counts))
+    return table
+
+
 def device_table(devices: Sequence[Data]) -> RenderableType:
     """All devices, one a line."""
-    table = _table("Device", "State", "Certificate", "Valid until", "Last seen")
+    table = _table("Device", "State", "Group", "Certificate", "Valid until", "Last seen")
     for device in devices:
         table.add_row(
             device["device_id"],
             device["state"],
+            device["group"] or "-",
             _short(device["certificate_id"]),
             _people(device["not_after"]),
             _people(device["last_seen_at"]),
@@ -135,6 +198,66 @@ def device_page(device: Data, certificates: Sequence[Data], rotations: Sequence[
     return Group(title, issued, turned)
 
 
+def batch_data(batch: Batch) -> Data:
+    """A batch and what it permits."""
+    return {
+        "name": batch.name,
+        "enabled": batch.enabled,
+        "open": batch.open,
+        "proof": batch.proof,
+        "cloud_keys": batch.cloud_keys,
+        "budget": batch.budget,
+        "rate_per_minute": batch.rate_per_minute,
+        "created_at": _time(batch.created_at),
+    }
+
+
+def batch_table(batches: Sequence[Data]) -> RenderableType:
+    """All batches, one a line."""
+    table = _table("Batch", "Enabled", "Who may enrol", "Proof", "Keys made here", "Budget", "A minute")
+    for batch in batches:
+        table.add_row(
+            batch["name"],
+            _yes(batch["enabled"]),
+            "any device" if batch["open"] else "the allow-list",
+            _yes(batch["proof"]),
+            _yes(batch["cloud_keys"]),
+            str(batch["budget"] or "-"),
+            str(batch["rate_per_minute"] or "-"),
+        )
+    return table
+
+
+def claim_data(claim: Claim) -> Data:
+    """A claim to be a device at work."""
+    return {
+        "claim": claim.id,
+        "device_id": claim.device_id,
+        "state": str(claim.state),
+        "key_digest": claim.key_digest,
+        "bootstrap_certificate_id": claim.sender,
+        "claimed_at": _time(claim.claimed_at),
+        "decided_at": _time(claim.decided_at),
+        "decided_by": claim.decided_by,
+    }
+
+
+def claim_table(claims: Sequence[Data]) -> RenderableType:
+    """Claims, one a line."""
+    table = _table("Claim", "Device", "State", "Key", "With certificate", "Claimed", "Decided by")
+    for claim in claims:
+        table.add_row(
+            str(claim["claim"]),
+            claim["device_id"],
+            claim["state"],
+            _short(claim["key_digest"]),
+            _short(claim["bootstrap_certificate_id"]),
+            _people(claim["claimed_at"]),
+            claim["decided_by"] or "-",
+        )
+    return table
+
+
 def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
@@ -144,6 +267,10 @@ def _table(*columns: str, title: str | None = None) -> Table:
 
 def _time(at: datetime | None) -> str | None:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _people(at: str | None) -> str:

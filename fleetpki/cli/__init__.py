@@ -11,7 +11,20 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from fleetpki.cli import devices, operation, rotate, token
+from fleetpki.cli import (
+    allow_list,
+    audit,
+    batches,
+    ca,
+    campaign,
+    crl,
+    devices,
+    monitor,
+    operation,
+    quarantine,
+    rotate,
+    token,
+)
 from fleetpki.cli.common import Exit, complain
 from fleetpki.errors import FleetError, Rejected, Unavailable
 
@@ -23,8 +36,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-for commands in (operation, devices, rotate):
+for commands in (operation, devices, rotate, monitor, crl):
     app.add_typer(commands.app)
+app.add_typer(campaign.app, name="campaign", help="Rotate many devices, so many a minute.")
+app.add_typer(monitor.alerts, name="alerts", help="What an operator should know.")
+app.add_typer(batches.app, name="batch", help="What the bootstrap certificate of a batch is good for.")
+app.add_typer(allow_list.app, name="allow-list", help="Which devices may enrol in a batch that is not open.")
+app.add_typer(quarantine.app, name="quarantine", help="Claims to be a device at work: decide.")
+app.add_typer(audit.app, name="audit", help="Who did what to whom, when and why: verify, export, look.")
+app.add_typer(ca.app, name="ca", help="The authorities: ceremonies, rollover, backup.")
 app.add_typer(token.app, name="token", help="Who may use the API and the dashboard.")
 
 

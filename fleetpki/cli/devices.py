@@ -7,35 +7,120 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 
 from fleetpki import lifecycle, views
-from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, present, read_text
+from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, complain, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import authorities
-from fleetpki.registry import queries
+from fleetpki.lifecycle.devices import UNCHANGED
+from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, CertificateState, Device
+from fleetpki.registry.models import Device, DeviceState
 
 app = typer.Typer()
 
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+
 
 @app.command()
-def devices(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
-    """List the devices, each with the certificate it works with."""
-    with reading(Fleet.open(directory).sessions) as session:
-        active = {
-            certificate.device_id: certificate
-            for certificate in session.scalars(
-                select(Certificate).where(Certificate.state == CertificateState.ACTIVE)
-            )
-        }
-        found = [
-            views.device_data(device, active.get(device.device_id)) for device in queries.devices(session)
-        ]
-    people = views.device_table(found) if found else "No devices yet. They appear when they enrol."
+def devices(
+    group: Annotated[str | None, typer.Option(help="Only of this group.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="Only with this tag.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    state: Annotated[DeviceState | None, typer.Option(help="Only in this state.")] = None,
+    expires_within: Annotated[
+        str | None, typer.Option(metavar="30d", help="Only whose certificate ends within this time (d or h).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
+    after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this device.")] = None,
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """List devices by id, each with the certificate it works with.
+
+    Example: *fleetpki devices --group cellar --expires-within 30d*
+    """
+    fleet = Fleet.open(directory)
+    with reading(fleet.sessions) as session:
+        page = pages.devices(
+            session,
+            after=after,
+            limit=limit,
+            state=state,
+            group=group,
+            batch=batch,
+            tag=_tag(tag) if tag else None,
+            expires_before=fleet.context.clock() + _duration(expires_within) if expires_within else None,
+        )
+        active = pages.active_certificates(session, page)
+        found = [views.device_data(device, active.get(device.device_id)) for device in page]
+    people = views.device_table(found) if found else "No devices yet, or none like this. They appear when they enrol."
     present(as_json, found, people)
+    if len(found) == limit:
+        complain(f"there may be more: --after {found[-1]['device_id']}")
+
+
+@app.command()
+def tag(
+    device_id: DeviceId,
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE...]", help="KEY= removes a tag.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help='Put the device into this group; "" takes it out.')
+    ] = None,
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Set tags of a device, or its group; other tags stay.
+
+    Example: *fleetpki tag sensor-17 site=cellar --group pumps*
+    """
+    fleet = Fleet.open(directory)
+    with reading(fleet.sessions) as session:
+        device = _known(queries.device(session, device_id), device_id)
+    changes = dict(_tag(text) for text in tags or [])
+    wanted = {key: value for key, value in {**device.tags, **changes}.items() if value}
+    changed = lifecycle.update_device(
+        fleet.context,
+        device_id,
+        version=device.version,
+        tags=wanted,
+        group=UNCHANGED if group is None else group or None,
+    )
+    labels = " ".join(f"{key}={value}" for key, value in sorted(changed.tags.items()))
+    present(
+        as_json,
+        {"device_id": device_id, "group": changed.group, "tags": changed.tags},
+        f"{device_id}  group {changed.group or '-'}  {labels}",
+    )
+
+
+@app.command()
+def suspend(
+    device_id: DeviceId,
+    reason: Annotated[str, typer.Option(help="Why; kept in the registry.")] = "unspecified",
+    directory: Directory = DEFAULT_DIR,
+    as_json: Json = False,
+) -> None:
+    """Keep a device out until it is resumed. Its live session ends at once; its certificates stay good.
+
+    Example: *fleetpki suspend sensor-17 --reason "odd traffic"*
+    """
+    lifecycle.suspend_device(Fleet.open(directory).context, device_id, reason)
+    present(
+        as_json,
+        {"device_id": device_id, "state": "suspended", "reason": reason},
+        f"suspended {device_id}; `fleetpki resume {device_id}` lets it in again",
+    )
+
+
+@app.command()
+def resume(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
+    """Let a suspended device in again."""
+    lifecycle.resume_device(Fleet.open(directory).context, device_id)
+    present(as_json, {"device_id": device_id, "state": "active"}, f"resumed {device_id}")
 
 
 @app.command()
@@ -134,6 +219,20 @@ def allow(
         {"device_id": device_id, "within_minutes": within},
         f"{device_id} may enrol once within {within} minutes",
     )
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise FleetError(f"{text!r} is no tag", "write it as key=value", Exit.REFUSED)
+    return key, value
+
+
+def _duration(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal() or len(number) > 5:
+        raise FleetError(f"{text!r} is no time", "write it as 30d or 12h", Exit.REFUSED)
+    return int(number) * _UNITS[unit]
 
 
 def _known(device: Device | None, device_id: str) -> Device:

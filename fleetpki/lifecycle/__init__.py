@@ -15,14 +15,18 @@ from fleetpki.lifecycle.access import (
     revoke_token,
     tokens,
 )
+from fleetpki.lifecycle.allow_list import AllowedEntry, allow_devices, allowed_devices, disallow_devices
 from fleetpki.lifecycle.authorization import verdict
+from fleetpki.lifecycle.batches import BatchPolicy, change_batch, create_batch, list_batches
 from fleetpki.lifecycle.context import Context, Policy, utc_now
+from fleetpki.lifecycle.devices import update_device
 from fleetpki.lifecycle.enrollment import allow_reenrollment, enroll
 from fleetpki.lifecycle.housekeeping import collect_unactivated
 from fleetpki.lifecycle.possession import prove_possession
+from fleetpki.lifecycle.quarantine import approve_claim, deny_claim, record_claim
 from fleetpki.lifecycle.reenrollment import reenroll
 from fleetpki.lifecycle.registration import register_hierarchy
-from fleetpki.lifecycle.revocation import revoke_certificate, revoke_device
+from fleetpki.lifecycle.revocation import resume_device, revoke_certificate, revoke_device, suspend_device
 from fleetpki.lifecycle.rotation import (
     abandon_rotation,
     answer_csr,
@@ -32,6 +36,7 @@ from fleetpki.lifecycle.rotation import (
 )
 from fleetpki.lifecycle.status import record_status
 from fleetpki.lifecycle.terms import (
+    Applicant,
     DeviceStatus,
     Enrolled,
     Issued,
@@ -42,6 +47,9 @@ from fleetpki.lifecycle.terms import (
 )
 
 __all__ = [
+    "AllowedEntry",
+    "Applicant",
+    "BatchPolicy",
     "Context",
     "DeviceStatus",
     "Enrolled",
@@ -53,25 +61,37 @@ __all__ = [
     "StatusState",
     "Verdict",
     "abandon_rotation",
+    "allow_devices",
     "allow_reenrollment",
+    "allowed_devices",
     "answer_csr",
+    "approve_claim",
+    "change_batch",
     "collect_unactivated",
+    "create_batch",
     "create_token",
+    "deny_claim",
+    "disallow_devices",
     "enroll",
     "issue_for",
+    "list_batches",
     "principal_with_certificate",
     "principal_with_token",
     "prove_possession",
     "push_rotation",
+    "record_claim",
     "record_refusal",
     "record_status",
     "reenroll",
     "register_hierarchy",
+    "resume_device",
     "revoke_certificate",
     "revoke_device",
     "revoke_token",
     "start_rotation",
+    "suspend_device",
     "tokens",
+    "update_device",
     "utc_now",
     "verdict",
 ]

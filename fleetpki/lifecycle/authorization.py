@@ -16,6 +16,9 @@ from fleetpki.registry.database import reading
 from fleetpki.registry.models import LIVE_CERTIFICATE, Certificate, DeviceState, Role
 
 
+_AT_WORK = "the device has a live certificate"
+
+
 def verdict(ctx: Context, *, certificate_id: str, client_id: str) -> Verdict:
     """Whether the holder of a certificate may connect under a client id, and in which role."""
     with reading(ctx.sessions) as session:
@@ -27,7 +30,13 @@ def verdict(ctx: Context, *, certificate_id: str, client_id: str) -> Verdict:
             or _objection_to_device(session, certificate)
             or _OBJECTION_TO_NAME[certificate.role](ctx, session, certificate, client_id)
         )
-    return Verdict(not reason, certificate.role, reason, is_unproven(certificate))
+    return Verdict(
+        not reason,
+        certificate.role,
+        reason,
+        unproven=is_unproven(certificate),
+        is_claim=reason == _AT_WORK and certificate.role == Role.BOOTSTRAP,
+    )
 
 
 def _objection_to_certificate(ctx: Context, certificate: Certificate) -> str:
@@ -56,7 +65,7 @@ def _as_device(_ctx: Context, _session: Session, certificate: Certificate, clien
 def _as_bootstrap(ctx: Context, session: Session, _certificate: Certificate, client_id: str) -> str:
     if not is_device_id(client_id):
         return "client id is no device id"
-    return "" if may_enroll(ctx, session, client_id) else "the device has a live certificate"
+    return "" if may_enroll(ctx, session, client_id) else _AT_WORK
 
 
 def _as_service(_ctx: Context, session: Session, _certificate: Certificate, client_id: str) -> str:

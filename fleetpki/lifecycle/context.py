@@ -10,7 +10,8 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
-from fleetpki.errors import Rejected
+from fleetpki.errors import Rejected, Unavailable
+from fleetpki.lifecycle.terms import Hook
 from fleetpki.pki import profiles
 from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.ocsp import Delegates
@@ -25,6 +26,10 @@ CLOUD = "cloud"
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
+
+
+def _no_secret(_batch: str) -> bytes | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,10 @@ class Context:
     keyring: KeyRing
     policy: Policy = field(default_factory=Policy)
     clock: Callable[[], datetime] = utc_now
+    batch_secret: Callable[[str], bytes | None] = _no_secret
+    """Finds the factory secret of a batch."""
+    hooks: tuple[Hook, ...] = ()
+    """Rules of admission of the operator's own."""
     delegates: Delegates = field(default_factory=Delegates)
 
     @contextmanager
@@ -80,6 +89,17 @@ class Context:
                 refusal = rejected
         if refusal is not None:
             raise refusal
+
+    @contextmanager
+    def auditing_refusals(self, actor: str, action: str, subject: str) -> Iterator[None]:
+        """Do what needs no transaction, yet may refuse."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except Rejected as refusal:
+            with self.transaction(actor, action, subject):
+                raise refusal from None
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

@@ -2,24 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device becomes known: its first operational certificate, or another one after it lost the first."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import authorities, issuance
+from fleetpki.lifecycle import admission, authorities, issuance, quarantine
+from fleetpki.lifecycle.admission import Application, Facts
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
-from fleetpki.lifecycle.parties import (
-    known_device,
-    may_enroll,
-    require_bootstrap_sender,
-    require_in_service,
-)
-from fleetpki.lifecycle.terms import Enrolled
+from fleetpki.lifecycle.parties import known_device, may_reenroll, require_in_service
+from fleetpki.lifecycle.terms import Applicant, Enrolled
 from fleetpki.lifecycle.transitions import close
-from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
-from fleetpki.pki.identifiers import is_device_id
+from fleetpki.pki import keys
+from fleetpki.pki.csr_policy import check_csr
+from fleetpki.pki.identifiers import is_device_id, key_digest
+from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import Certificate, Device, DeviceState, RotationState
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What is to be certified; ``private`` when it is made here."""
+
+    public: PublicKey
+    private: PrivateKey | None = None
+
+    @property
+    def digest(self) -> str:
+        return key_digest(self.public)
 
 
 def enroll(
@@ -30,24 +43,29 @@ def enroll(
     request_id: str,
     csr_pem: str | None,
     hardware: dict[str, Any] | None = None,
+    proof: str | None = None,
 ) -> Enrolled:
-    """Certify a device's key. The same key again gets the same certificate."""
+    """Certify a device's key. The same key again gets the same certificate.
+
+    Without a request the key is made here, if the batch permits that; a repetition gets another key.
+    """
+    application = Application(device_id, sender, csr_pem, hardware, proof)
+    with ctx.auditing_refusals(sender, "enroll", device_id):
+        key = _key_of(application)
+        _ask_hooks(ctx, application, key)
     with ctx.transaction(sender, "enroll", device_id) as tx:
-        require_bootstrap_sender(tx, sender)
-        if not is_device_id(device_id):
-            raise Rejected(Code.BAD_MESSAGE, "not a device id: 3 to 64 of A-Z a-z 0-9 _ -")
-        if csr_pem is None:
-            raise Rejected(Code.NOT_ALLOWED, "this fleet makes no keys for devices: send a csr")
-        csr = check_csr(csr_pem, device_id)
-        device = _known_or_new(tx, device_id, hardware)
-        require_in_service(device)
-        certificate = _earlier_answer(tx, device, csr) or _record(ctx, tx, device, csr, request_id)
-    certificate = issuance.release(ctx, sender, certificate, csr.public_key)
+        facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret)
+        admission.require_admissible(facts)
+        _require_source(facts, key)
+        device = facts.device or _new_device(tx, facts)
+        certificate = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
+    certificate = issuance.release(ctx, sender, certificate, key.public)
     return Enrolled(
         certificate_pem=certificate.signed_pem,
         chain_pem=authorities.chain(ctx, certificate),
         certificate_id=certificate.signed_id,
         time=ctx.clock(),
+        private_key_pem=keys.private_key_pem(key.private).decode("ascii") if key.private else None,
     )
 
 
@@ -60,35 +78,84 @@ def allow_reenrollment(ctx: Context, device_id: str, within: timedelta, *, actor
         tx.audit("device.reenrollment_allowed", device_id, until=device.reenroll_until.isoformat())
 
 
-def _known_or_new(tx: Transaction, device_id: str, hardware: dict[str, Any] | None) -> Device:
-    device = queries.device(tx.session, device_id, lock=True)
-    if device is None:
-        device = Device(device_id=device_id, state=DeviceState.ACTIVE, created_at=tx.now, hardware=hardware)
-        tx.session.add(device)
-        tx.audit("device.created", device_id)
+def _key_of(application: Application) -> _Key:
+    if not is_device_id(application.device_id):
+        raise Rejected(Code.BAD_MESSAGE, "not a device id: 3 to 64 of A-Z a-z 0-9 _ -")
+    if application.csr_pem is not None:
+        return _Key(check_csr(application.csr_pem, application.device_id).public_key)
+    made_here = keys.generate(KeyType.EC_P256)
+    return _Key(made_here.public_key(), made_here)
+
+
+def _ask_hooks(ctx: Context, application: Application, key: _Key) -> None:
+    """Ask the operator's own rules, outside of the transaction, about who our rules would admit."""
+    if not ctx.hooks:
+        return
+    with reading(ctx.sessions) as session:
+        facts = admission.gather(session, application, ctx.clock(), ctx.batch_secret)
+    admission.require_admissible(facts)
+    applicant = Applicant(
+        device_id=application.device_id,
+        batch=facts.batch.name,
+        certificate_id=application.sender,
+        key_digest=None if key.private else key.digest,
+        hardware=application.hardware,
+        is_known=facts.device is not None,
+    )
+    for hook in ctx.hooks:
+        hook(applicant)
+
+
+def _require_source(facts: Facts, key: _Key) -> None:
+    if key.private is not None and not facts.batch.cloud_keys:
+        raise Rejected(Code.NOT_ALLOWED, f"batch {facts.batch.name} makes no keys for devices: send a csr")
+
+
+def _new_device(tx: Transaction, facts: Facts) -> Device:
+    application, allowed = facts.application, facts.allowed
+    device = Device(
+        device_id=application.device_id,
+        state=DeviceState.ACTIVE,
+        created_at=tx.now,
+        hardware=application.hardware,
+        batch=facts.batch.name,
+        group=allowed.group if allowed else None,
+        tags=allowed.tags if allowed else {},
+    )
+    tx.session.add(device)
+    tx.audit("device.created", device.device_id, batch=facts.batch.name)
     return device
 
 
-def _earlier_answer(tx: Transaction, device: Device, csr: AcceptedCsr) -> Certificate | None:
-    candidates = (
-        queries.pending_certificate(tx.session, device.device_id),
-        queries.active_certificate(tx.session, device.device_id),
-    )
-    for certificate in candidates:
-        if certificate and certificate.key_digest == csr.key_digest and certificate.not_after > tx.now:
+def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | None:
+    """The certificate this key was given before, unless a repetition has to get another."""
+    if facts.device is None or key.private is not None:
+        return None
+    for certificate in queries.current_certificates(tx.session, facts.device.device_id):
+        if certificate.key_digest == key.digest and certificate.not_after > tx.now:
             return certificate
     return None
 
 
-def _record(ctx: Context, tx: Transaction, device: Device, csr: AcceptedCsr, request_id: str) -> Certificate:
-    if not may_enroll(ctx, tx.session, device.device_id):
-        raise Rejected(
-            Code.NOT_ALLOWED,
-            f"device {device.device_id} has a live certificate; its operator must allow this",
-        )
-    issuance.require_own_key(tx, device.device_id, csr.key_digest)
-    issuance.require_not_replaced(tx, device.device_id, csr.key_digest, request_id)
+def _record(
+    ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _Key, request_id: str
+) -> Certificate:
+    admission.require_pace(tx.session, facts.batch, tx.now)
+    if facts.device is not None:
+        _leave_former_life(tx, device, key, facts.application.sender)
+    serialize(tx.session.connection(), "key", key.digest)
+    issuance.require_own_key(tx, device.device_id, key.digest)
+    issuance.require_not_replaced(tx, device.device_id, key.digest, request_id)
+    return issuance.record(ctx, tx, device, key.public, request_id, batch=facts.batch.name)
+
+
+def _leave_former_life(tx: Transaction, device: Device, key: _Key, sender: str) -> None:
+    """A known device enrols again: somebody may have to decide, and what was under way is not any more."""
+    active = queries.active_certificate(tx.session, device.device_id)
+    is_at_work = active is not None and active.not_after > tx.now
+    may_return = may_reenroll(device, tx.now) or not is_at_work
+    if not may_return and not quarantine.use_approval(tx, device, key.digest):
+        raise quarantine.file_claim(tx, device, key.digest, sender)
     rotation = queries.open_rotation(tx.session, device.device_id)
     if rotation is not None:
         close(tx, rotation, RotationState.ABANDONED, Code.STALE, "the device enrolled again")
-    return issuance.record(ctx, tx, device, csr.public_key, request_id)

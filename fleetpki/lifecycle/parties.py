@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who takes part in a rule, and whether they may."""
 
+from datetime import datetime
+
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, NotFound, Rejected
@@ -27,20 +29,32 @@ def known_device(tx: Transaction, device_id: str) -> Device:
 
 def require_in_service(device: Device) -> None:
     """Refuse a revoked or suspended device."""
-    if device.state == DeviceState.REVOKED:
-        raise Rejected(Code.REVOKED, f"device {device.device_id} is revoked")
+    require_not_revoked(device)
     if device.state == DeviceState.SUSPENDED:
         raise Rejected(Code.SUSPENDED, f"device {device.device_id} is suspended")
 
 
+def require_not_revoked(device: Device) -> None:
+    """Refuse a device that was banned for good."""
+    if device.state == DeviceState.REVOKED:
+        raise Rejected(Code.REVOKED, f"device {device.device_id} is revoked")
+
+
 def may_enroll(ctx: Context, session: Session, device_id: str) -> bool:
-    """Whether a device may get a certificate by bootstrap: it holds no live one, or is allowed to."""
+    """Whether a device may come with a bootstrap certificate: it has no live one of its own, or is allowed to."""
     now = ctx.clock()
     active = queries.active_certificate(session, device_id)
     if active is None or active.not_after <= now:
         return True
     device = queries.device(session, device_id)
-    return device is not None and device.reenroll_until is not None and now <= device.reenroll_until
+    return device is not None and (
+        may_reenroll(device, now) or queries.has_approved_claim(session, device_id)
+    )
+
+
+def may_reenroll(device: Device, now: datetime) -> bool:
+    """Whether an operator has allowed a device to enrol once more, with whatever key."""
+    return device.reenroll_until is not None and now <= device.reenroll_until
 
 
 def require_sender(tx: Transaction, device_id: str, sender: str) -> tuple[Device, Certificate]:
@@ -50,23 +64,24 @@ def require_sender(tx: Transaction, device_id: str, sender: str) -> tuple[Device
     if device is None or certificate is None or certificate.device_id != device_id:
         raise Rejected(Code.NOT_ALLOWED, f"the connection's certificate is none of device {device_id}")
     require_in_service(device)
-    require_live(tx, certificate)
+    require_live(certificate, tx.now)
     return device, certificate
 
 
-def require_bootstrap_sender(tx: Transaction, sender: str) -> None:
-    """Refuse an enrolment that did not come over a bootstrap connection."""
-    certificate = queries.certificate(tx.session, sender)
+def bootstrap_certificate(session: Session, sender: str, now: datetime) -> Certificate:
+    """The bootstrap certificate a request came with; no other is good for enrolling."""
+    certificate = queries.certificate(session, sender)
     if certificate is None or certificate.role != Role.BOOTSTRAP:
         raise Rejected(Code.NOT_ALLOWED, "the connection's certificate is no bootstrap certificate")
-    require_live(tx, certificate)
+    require_live(certificate, now)
+    return certificate
 
 
-def require_live(tx: Transaction, certificate: Certificate) -> None:
+def require_live(certificate: Certificate, now: datetime) -> None:
     """Refuse a certificate that is not, or no longer, good for connecting."""
     if certificate.state == CertificateState.REVOKED:
         raise Rejected(Code.REVOKED, "the connection's certificate is revoked")
     if certificate.state not in LIVE_CERTIFICATE:
         raise Rejected(Code.STALE, f"the connection's certificate is {certificate.state}")
-    if certificate.not_after <= tx.now:
+    if certificate.not_after <= now:
         raise Rejected(Code.EXPIRED, "the connection's certificate has expired")

@@ -5,6 +5,7 @@
 from cryptography import x509
 
 from fleetpki.lifecycle import authorities
+from fleetpki.lifecycle.batches import BatchPolicy, add_batch
 from fleetpki.lifecycle.ceremony import key_file
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.pki import hierarchy as hierarchies
@@ -51,7 +52,8 @@ def register_hierarchy(ctx: Context, hierarchy: Hierarchy) -> None:
         _register(tx, issuing, hierarchy.broker.certificate, Role.BROKER)
         _register(tx, issuing, hierarchy.service.certificate, Role.SERVICE)
         _register(tx, issuing, hierarchy.operator.certificate, Role.SERVICE, ApiRole.CA_OFFICER)
-        _register(tx, bootstrap_ca, hierarchy.bootstrap.certificate, Role.BOOTSTRAP)
+        batch = add_batch(tx, common_name(hierarchy.bootstrap.certificate), BatchPolicy(open=True))
+        _register(tx, bootstrap_ca, hierarchy.bootstrap.certificate, Role.BOOTSTRAP, batch=batch.name)
 
 
 def _register(
@@ -60,6 +62,7 @@ def _register(
     certificate: x509.Certificate,
     role: Role,
     api_role: ApiRole | None = None,
+    batch: str | None = None,
 ) -> None:
     name = common_name(certificate)
     public_key, _ = keys.accept(certificate.public_key())
@@ -76,6 +79,7 @@ def _register(
             issuer_id=authority.authority_id,
             crl_partition=certificate.serial_number % authority.crl_partitions,
             api_role=api_role,
+            batch=batch,
             pem=to_pem(certificate),
             recorded_at=tx.now,
             issued_at=tx.now,

@@ -4,8 +4,8 @@
 
 from fleetpki.errors import Code, NotFound
 from fleetpki.lifecycle.context import OPERATOR, Context
-from fleetpki.lifecycle.parties import known_device
-from fleetpki.lifecycle.transitions import close, is_open, revoke, revoke_all
+from fleetpki.lifecycle.parties import known_device, require_not_revoked
+from fleetpki.lifecycle.transitions import close, disconnect, is_open, revoke, revoke_all
 from fleetpki.registry import queries
 from fleetpki.registry.models import CertificateState, DeviceState, RotationState
 
@@ -22,6 +22,30 @@ def revoke_device(ctx: Context, device_id: str, reason: str, *, actor: str = OPE
         rotation = queries.open_rotation(tx.session, device_id)
         if rotation is not None:
             close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, reason)
+
+
+def suspend_device(ctx: Context, device_id: str, reason: str, *, actor: str = OPERATOR) -> None:
+    """Keep a device out until it is resumed; its certificates and its rotation wait for it."""
+    with ctx.transaction(actor, "suspend_device", device_id) as tx:
+        device = known_device(tx, device_id)
+        require_not_revoked(device)
+        if device.state == DeviceState.SUSPENDED:
+            return
+        device.state = DeviceState.SUSPENDED
+        tx.audit("device.suspended", device_id, reason=reason)
+        for certificate in queries.current_certificates(tx.session, device_id):
+            disconnect(tx, certificate)
+
+
+def resume_device(ctx: Context, device_id: str, *, actor: str = OPERATOR) -> None:
+    """Let a suspended device in again."""
+    with ctx.transaction(actor, "resume_device", device_id) as tx:
+        device = known_device(tx, device_id)
+        require_not_revoked(device)
+        if device.state == DeviceState.ACTIVE:
+            return
+        device.state = DeviceState.ACTIVE
+        tx.audit("device.resumed", device_id)
 
 
 def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor: str = OPERATOR) -> None:

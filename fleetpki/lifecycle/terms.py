@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes into the rules and what comes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class KeyRequest(StrEnum):
@@ -38,6 +40,25 @@ class DeviceStatus:
     code: str | None = None
     message: str | None = None
     trust_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """Who asks to become a device, as far as an operator's own rules may care."""
+
+    device_id: str
+    batch: str
+    certificate_id: str
+    """The bootstrap certificate it came with."""
+    key_digest: str | None
+    """SHA-256 of the SubjectPublicKeyInfo of its key; none when the cloud is to make one."""
+    hardware: dict[str, Any] | None
+    is_known: bool
+    """Whether it has enrolled before."""
+
+
+Hook = Callable[[Applicant], None]
+"""A rule of admission of the operator's own; raises ``Rejected``."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +102,5 @@ class Verdict:
     reason: str
     unproven: bool = False
     """Whether this connection is the first sign that the device holds its certificate."""
+    is_claim: bool = False
+    """Whether this was refused because somebody claims to be a device at work."""

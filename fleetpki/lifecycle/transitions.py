@@ -130,7 +130,7 @@ def supersede(tx: Transaction, certificate: Certificate) -> None:
     certificate.superseded_at = tx.now
     certificate.look_at = None
     tx.audit("certificate.superseded", _subject(certificate), certificate_id=certificate.certificate_id)
-    _disconnect(tx, certificate)
+    disconnect(tx, certificate)
     tx.session.flush()
 
 
@@ -149,7 +149,7 @@ def revoke(tx: Transaction, certificate: Certificate, reason: str) -> None:
         serial=certificate.serial,
         reason=reason,
     )
-    _disconnect(tx, certificate)
+    disconnect(tx, certificate)
     tx.session.flush()
 
 
@@ -224,7 +224,8 @@ def _withdraw(tx: Transaction, rotation: Rotation) -> None:
     outbox.withdraw(tx.session, rotation.device_id, names)
 
 
-def _disconnect(tx: Transaction, certificate: Certificate) -> None:
+def disconnect(tx: Transaction, certificate: Certificate) -> None:
+    """End the sessions of a certificate, and let the broker forget that it was good."""
     if certificate.certificate_id is not None:
         outbox.enqueue(
             tx.session,

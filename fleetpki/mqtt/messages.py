@@ -31,12 +31,19 @@ class Message(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
+class Proof(Message):
+    """What shows that a device holds its factory secret."""
+
+    mac: Annotated[str, Field(max_length=64)]
+
+
 class EnrollRequest(Message):
     """Device to cloud: certify this key."""
 
     request_id: RequestId
     csr: str | None = None
     hardware: dict[str, Any] | None = None
+    proof: Proof | None = None
 
 
 class EnrollAccepted(Message):
@@ -47,6 +54,7 @@ class EnrollAccepted(Message):
     chain: str
     certificate_id: str
     time: datetime
+    private_key: Annotated[str | None, Field(repr=False)] = None
 
 
 class EnrollRejected(Message):

@@ -66,6 +66,7 @@ def enroll(ctx: Context, request: Request) -> Answer:
         request_id=message.request_id,
         csr_pem=message.csr,
         hardware=message.hardware,
+        proof=message.proof.mac if message.proof else None,
     )
     accepted = messages.EnrollAccepted(
         request_id=message.request_id,
@@ -73,6 +74,7 @@ def enroll(ctx: Context, request: Request) -> Answer:
         chain=enrolled.chain_pem,
         certificate_id=enrolled.certificate_id,
         time=enrolled.time,
+        private_key=enrolled.private_key_pem,
     )
     return Answer(topics.enroll_accepted(request.device_id), accepted)
 

@@ -11,11 +11,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from fleetpki.pki.keys import PublicKey
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,63}")
+_CERTIFICATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def is_device_id(text: str) -> bool:
     """Whether the text may name a device: it becomes a topic level, a client id and a common name."""
     return _DEVICE_ID.fullmatch(text) is not None
+
+
+def is_certificate_id(text: str) -> bool:
+    """Whether the text may be the id of a certificate."""
+    return _CERTIFICATE_ID.fullmatch(text) is not None
 
 
 def certificate_id(certificate: x509.Certificate) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import FleetError
@@ -95,9 +95,11 @@ def verify(session: Session, expected: Head | None = None) -> Head:
     return verify_entries(session.execute(chain).mappings(), expected)
 
 
-def verify_entries(entries: Iterable[Mapping[Any, Any]], expected: Head | None = None) -> Head:
-    """Check a chain from wherever it was kept."""
-    head = Head()
+def verify_entries(
+    entries: Iterable[Mapping[Any, Any]], expected: Head | None = None, head: Head | None = None
+) -> Head:
+    """Check a chain from wherever it was kept; ``head`` is what it goes on from."""
+    head = head or Head()
     for entry in entries:
         if (
             entry["seq"] != head.seq + 1
@@ -110,6 +112,21 @@ def verify_entries(entries: Iterable[Mapping[Any, Any]], expected: Head | None =
     if expected is not None and head.seq < expected.seq:
         raise _broken(head.seq + 1, f"it ends here, and reached to entry {expected.seq}")
     return head
+
+
+def entries(session: Session, *, since: datetime | None = None) -> Iterable[Mapping[Any, Any]]:
+    """The entries from the first one not older than a time."""
+    query = select(_TABLE).order_by(_TABLE.c.seq)
+    if since is not None:
+        first = select(func.min(_TABLE.c.seq)).where(_TABLE.c.at >= since.astimezone(UTC))
+        query = query.where(_TABLE.c.seq >= first.scalar_subquery())
+    return session.execute(query.execution_options(yield_per=1000)).mappings()
+
+
+def newest(session: Session, count: int) -> Sequence[Mapping[Any, Any]]:
+    """The newest entries, the newest last."""
+    query = select(_TABLE).order_by(_TABLE.c.seq.desc()).limit(count)
+    return session.execute(query).mappings().all()[::-1]
 
 
 def hash_of(entry: Mapping[Any, Any]) -> str:

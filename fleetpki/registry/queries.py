@@ -13,6 +13,8 @@ from fleetpki.registry.models import (
     Alert,
     Certificate,
     CertificateState,
+    Claim,
+    ClaimState,
     Device,
     Rotation,
 )
@@ -57,6 +59,13 @@ def pending_certificate(session: Session, device_id: str) -> Certificate | None:
     )
 
 
+def current_certificates(session: Session, device_id: str) -> Sequence[Certificate]:
+    """The certificate a device works with, and the one made for it."""
+    current = (*PENDING_CERTIFICATE, CertificateState.ACTIVE)
+    query = select(Certificate).where(Certificate.device_id == device_id, Certificate.state.in_(current))
+    return session.scalars(query).all()
+
+
 def certificates_with_key(session: Session, key_digest: str) -> Sequence[Certificate]:
     """Everything ever certified for this key, oldest first."""
     query = select(Certificate).where(Certificate.key_digest == key_digest).order_by(Certificate.id)
@@ -95,3 +104,9 @@ def open_alerts(session: Session, subjects: Sequence[str]) -> Sequence[Alert]:
     """What is wrong with these devices, campaigns or parts of the cloud."""
     query = select(Alert).where(Alert.subject.in_(subjects), Alert.cleared_at.is_(None))
     return session.scalars(query.order_by(Alert.id)).all()
+
+
+def has_approved_claim(session: Session, device_id: str) -> bool:
+    """Whether a human has let somebody be this device, who has not come back yet."""
+    query = select(Claim.id).where(Claim.device_id == device_id, Claim.state == ClaimState.APPROVED)
+    return session.scalar(query.limit(1)) is not None

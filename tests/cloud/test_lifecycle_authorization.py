@@ -49,7 +49,7 @@ def test_a_bootstrap_holder_not_under_the_name_of_a_device_at_work(fleet: Fleet,
     """A new connection ends the session that has its client id: this would throw the device off."""
     fleet.device("sensor-1")
     assert judged(fleet, fleet.bootstrap, "sensor-1") == Verdict(
-        False, "bootstrap", "the device has a live certificate"
+        False, "bootstrap", "the device has a live certificate", is_claim=True
     )
     allow_reenrollment(fleet.ctx, "sensor-1", timedelta(hours=1))
     assert fleet.admits(fleet.bootstrap, "sensor-1")

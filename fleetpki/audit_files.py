@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The audit chain in files, to be kept elsewhere and verified without the registry."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import Any, TextIO
+
+from fleetpki.errors import FleetError
+from fleetpki.registry.audit import Head, verify_entries
+
+FIELDS = ("seq", "at", "actor", "action", "subject", "detail", "previous", "hash")
+
+
+class Format(StrEnum):
+    """How entries are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def write_entries(entries: Iterable[Mapping[Any, Any]], form: Format, out: TextIO) -> None:
+    """Write entries, one a line."""
+    if form == Format.JSONL:
+        for entry in entries:
+            out.write(json.dumps(plain(entry)) + "\n")
+        return
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for entry in entries:
+        values = {**plain(entry), "detail": json.dumps(entry["detail"])}
+        writer.writerow([values[name] for name in FIELDS])
+
+
+def verify_file(path: Path, expected: Head | None = None) -> tuple[int, Head]:
+    """Check an exported chain; returns the number of its first entry, and its head."""
+    with path.open(encoding="utf-8", newline="") as file:
+        entries = _read(file, path)
+        first = next(entries, None)
+        if first is None:
+            raise FleetError(f"{path} has no entries", "export it again", exit_code=2)
+        start = Head(first["seq"] - 1, first["previous"])
+        head = verify_entries(chain([first], entries), expected, start)
+    return first["seq"], head
+
+
+def plain(entry: Mapping[Any, Any]) -> dict[str, Any]:
+    """An entry with its time as text."""
+    return {**entry, "at": entry["at"].isoformat(timespec="microseconds")}
+
+
+def _read(file: TextIO, path: Path) -> Iterator[dict[str, Any]]:
+    is_json = file.read(1) == "{"
+    file.seek(0)
+    lines = map(json.loads, file) if is_json else map(_of_csv, csv.DictReader(file))
+    last = 0
+    try:
+        for entry in lines:
+            yield {**entry, "seq": int(entry["seq"]), "at": datetime.fromisoformat(entry["at"])}
+            last = entry["seq"]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        where = f"{path}: what comes after entry {last}"
+        raise FleetError(f"{where} cannot be read", "the file is damaged, or no export") from error
+
+
+def _of_csv(row: dict[str, str]) -> dict[str, Any]:
+    return {**row, "detail": json.loads(row["detail"])}

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody claims to be a device that holds a live certificate: a repaired device, or a thief. A human decides.
+
+A claim is for one key where that is known, so an approval is of no use to anybody else. The broker refuses the
+bootstrap certificate under the name of a device at work; such an attempt is a claim without a key, and its
+approval lets the device enrol once, with any key, for a while.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fleetpki.errors import Code, NotFound, Rejected
+from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
+from fleetpki.lifecycle.parties import may_enroll, require_in_service
+from fleetpki.registry import queries
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import Claim, ClaimState, Device
+
+RETRY_AFTER_S = 300
+"""When a claimant may ask again whether somebody has decided."""
+
+_KEYLESS_APPROVAL = timedelta(hours=24)
+
+
+def file_claim(tx: Transaction, device: Device, key_digest: str, sender: str) -> Rejected:
+    """Put an enrolment before a human; returns what to tell the claimant meanwhile."""
+    latest = _latest(tx.session, device.device_id, key_digest)
+    if latest is not None and latest.state == ClaimState.DENIED:
+        return Rejected(Code.NOT_ALLOWED, f"claim {latest.id} to be {device.device_id} was denied")
+    waiting = _waiting(tx.session, device.device_id)
+    if waiting is None:
+        waiting = _add(tx, device.device_id, key_digest, sender)
+    elif waiting.key_digest is None:
+        waiting.key_digest = key_digest
+        waiting.sender = sender
+    message = f"{device.device_id} has a live certificate; claim {waiting.id} waits for its operator"
+    return Rejected(Code.NOT_ALLOWED, message, RETRY_AFTER_S)
+
+
+def record_claim(ctx: Context, device_id: str, sender: str) -> None:
+    """Note that the broker refused a bootstrap connection under the name of a device at work."""
+    with reading(ctx.sessions) as session:
+        if _is_known_claim(session, device_id):
+            return
+    with ctx.transaction(sender, "connect", device_id) as tx:
+        device = queries.device(tx.session, device_id, lock=True)
+        if device is None or may_enroll(ctx, tx.session, device_id) or _is_known_claim(tx.session, device_id):
+            return
+        _add(tx, device_id, None, sender)
+
+
+def approve_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
+    """Let the claimant be the device: its next request is answered."""
+    with ctx.transaction(actor, "approve_claim", str(claim_id)) as tx:
+        claim = _decide(tx, claim_id, ClaimState.APPROVED)
+        device = tx.session.get_one(Device, claim.device_id, with_for_update=True)
+        require_in_service(device)
+        if claim.key_digest is None:
+            device.reenroll_until = tx.now + _KEYLESS_APPROVAL
+        return claim
+
+
+def deny_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
+    """Turn the claimant away for good."""
+    with ctx.transaction(actor, "deny_claim", str(claim_id)) as tx:
+        return _decide(tx, claim_id, ClaimState.DENIED)
+
+
+def use_approval(tx: Transaction, device: Device, key_digest: str) -> bool:
+    """Whether a human has approved that this key becomes the device's; that is good for once."""
+    claim = _latest(tx.session, device.device_id, key_digest)
+    if claim is None or claim.state != ClaimState.APPROVED:
+        return False
+    claim.state = ClaimState.USED
+    tx.audit("claim.used", device.device_id, claim=claim.id, key_digest=key_digest)
+    return True
+
+
+def _add(tx: Transaction, device_id: str, key_digest: str | None, sender: str) -> Claim:
+    claim = Claim(
+        device_id=device_id,
+        state=ClaimState.WAITING,
+        key_digest=key_digest,
+        sender=sender,
+        claimed_at=tx.now,
+    )
+    tx.session.add(claim)
+    tx.session.flush()
+    tx.audit("claim.recorded", device_id, claim=claim.id, key_digest=key_digest)
+    return claim
+
+
+def _decide(tx: Transaction, claim_id: int, decision: ClaimState) -> Claim:
+    claim = tx.session.get(Claim, claim_id, with_for_update=True)
+    if claim is None:
+        raise NotFound(f"no claim {claim_id}", "`fleetpki quarantine list` shows them")
+    if claim.state != ClaimState.WAITING:
+        if claim.state == decision:
+            return claim
+        raise Rejected(Code.STALE, f"claim {claim_id} is {claim.state} already")
+    claim.state = decision
+    claim.decided_at = tx.now
+    claim.decided_by = tx.actor
+    tx.audit(f"claim.{decision}", claim.device_id, claim=claim.id, key_digest=claim.key_digest)
+    return claim
+
+
+def _waiting(session: Session, device_id: str) -> Claim | None:
+    return session.scalar(
+        select(Claim).where(Claim.device_id == device_id, Claim.state == ClaimState.WAITING)
+    )
+
+
+def _latest(session: Session, device_id: str, key_digest: str) -> Claim | None:
+    query = select(Claim).where(Claim.device_id == device_id, Claim.key_digest == key_digest)
+    return session.scalar(query.order_by(Claim.id.desc()).limit(1))
+
+
+def _is_known_claim(session: Session, device_id: str) -> bool:
+    """Whether somebody has to decide, or has denied, that the device enrols again: more claims tell no more."""
+    query = select(Claim.state).where(Claim.device_id == device_id).order_by(Claim.id.desc()).limit(1)
+    return session.scalar(query) in (ClaimState.WAITING, ClaimState.DENIED)
