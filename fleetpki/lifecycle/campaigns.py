@@ -266,7 +266,8 @@ def _change(
         campaign.state = state
         campaign.updated_at = tx.now
         tx.audit(f"campaign.{state}", campaign_id)
-        reconcile(ctx, tx, campaign_id, concerns or {}, queries.open_alerts(tx.session, [campaign_id]))
+        subject = f"campaign:{campaign_id}"
+        reconcile(ctx, tx, subject, concerns or {}, queries.open_alerts(tx.session, [subject]))
         return campaign
 
 

@@ -63,7 +63,7 @@ def count_waiting(session: Session, campaign: Campaign, now: datetime) -> int:
     return sum(session.scalar(count) or 0 for count in counts)
 
 
-def _queries(campaign: Campaign, now: datetime) -> Iterator[Select[tuple[str]]]:
+def _queries(campaign: Campaign, now: datetime) -> Iterator[Select[Any]]:
     """The devices of a campaign without a rotation in it; ids named one by one are asked for in pieces."""
     selector = selector_of(campaign)
     in_it = _rotation_exists(Rotation.campaign_id == campaign.campaign_id)

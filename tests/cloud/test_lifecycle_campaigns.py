@@ -115,7 +115,7 @@ def test_too_many_failures_pause_it_and_somebody_is_told(
     assert advance(fleet, clock) == []
     assert state(fleet, campaign) == CampaignState.PAUSED
     (alert,) = list_alerts(fleet.ctx)
-    assert (alert.kind, alert.subject) == ("campaign_paused", campaign)
+    assert (alert.kind, alert.subject) == ("campaign_paused", f"campaign:{campaign}")
     campaigns.resume(fleet.ctx, campaign)
     assert list_alerts(fleet.ctx) == []
     assert len(advance(fleet, clock)) == 2
