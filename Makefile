@@ -42,7 +42,7 @@ test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	$(NINJA) tests/fuzz build/replay -DCMAKE_C_COMPILER=gcc
 	$(NINJA) host build/powercut -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Release
 	@ctest --test-dir build/asan --output-on-failure --parallel $$(nproc)
-	@ctest --test-dir build/powercut --output-on-failure -R device_memory # memory as it is without sanitizers
+	@ctest --test-dir build/powercut --output-on-failure -R memory # as it is without sanitizers
 	@ctest --test-dir build/replay --output-on-failure --parallel $$(nproc)
 	@ctest --test-dir build/broker --output-on-failure
 
@@ -65,7 +65,7 @@ coverage: setup ## What the C tests reach of the device core, line by line and b
 	$(NINJA) host build/coverage -DBUILD_TESTING=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=--coverage
 	@find build/coverage -name '*.gcda' -delete
 	@ctest --test-dir build/coverage --output-on-failure --parallel $$(nproc) >&2
-	@$(PYTHON) -m gcovr --root . --filter components/cert_mgmt/ --fail-under-line 95 --txt - --txt-summary \
+	@$(PYTHON) -m gcovr --root . --filter components/cert_mgmt/ --fail-under-line 95 --fail-under-branch 90 --txt - --txt-summary \
 		build/coverage/CMakeFiles/cert_mgmt.dir
 
 .PHONY: analyze

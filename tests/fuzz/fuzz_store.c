@@ -116,7 +116,9 @@ static void check_boot(world_t *world)
         REQUIRE(medium_fingerprint(&world->fake, MEDIUM_KEYS) == stored, "a store that is not used was changed");
         return;
     }
-    world_tick(world, 0);
+    for (int i = 0; i <= CERT_AMBIGUOUS_LIMIT && !world->asked; i++) {
+        world_tick(world, world_tick(world, 0)); /* it comes back to a certificate that it cannot read */
+    }
     REQUIRE(world->asked, "the device does not connect");
     REQUIRE(!has_identity || world->fake.connect.identity != CERT_IDENTITY_BOOTSTRAP,
             "an identity that works was given up");

@@ -244,20 +244,21 @@ cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
     return CERT_OK;
 }
 
-/* Make the identity in a slot the one in use. NOT_FOUND and CORRUPT: there is none that can be used. */
+/*
+ * Make the identity in a slot the one in use. NOT_FOUND and CORRUPT: there is none that can be used. INTERNAL: it is
+ * intact, and its certificate cannot be read for all that: memory may be short.
+ */
 static cert_status_t take_up_slot(cert_agent_t *agent, cert_slot_t slot, cert_identity_kind_t kind)
 {
     cert_status_t status = store_read_slot(agent->port, slot, agent->blob, &agent->identity);
-    if (status == CERT_OK) {
-        status =
-            cert_check_summarize(agent->identity.chain_pem, &agent->summary) == CERT_OK ? CERT_OK : CERT_ERR_CORRUPT;
+    agent->using = kind;
+    if (status == CERT_OK && cert_check_summarize(agent->identity.chain_pem, &agent->summary) != CERT_OK) {
+        status = CERT_ERR_INTERNAL;
     }
     if (status == CERT_OK && key_backend_find(agent->key_backend, agent->identity.key_kind) == NULL) {
         status = CERT_ERR_UNSUPPORTED;
     }
-    if (status == CERT_OK) {
-        agent->using = kind;
-    } else {
+    if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: slot %s cannot be used code=%s", store_slot_name(slot),
                   cert_status_code(status));
     }
@@ -298,10 +299,53 @@ static cert_status_t choose_identity(cert_agent_t *agent)
     return CERT_OK;
 }
 
+static void count_trial_failure(cert_agent_t *agent, cert_failure_t why)
+{
+    if (why == CERT_FAILURE_UNKNOWN) {
+        agent->ambiguous++;
+    } else if (why == CERT_FAILURE_IDENTITY_REFUSED) {
+        agent->record.trial_refusals++;
+        if (agent->record.trial_refusals >= CERT_TRIAL_LIMIT) {
+            staging_roll_back(agent, CERT_ERR_NOT_ALLOWED, "the cloud refuses the new certificate");
+        } else if (store_write_record(agent->port, &agent->record) != CERT_OK) {
+            agent_log(agent, CERT_LOG_ERROR, "store: the refusal could not be counted");
+        }
+    }
+}
+
+static void count_operational_failure(cert_agent_t *agent, cert_failure_t why)
+{
+    if (why == CERT_FAILURE_IDENTITY_REFUSED) {
+        agent->refusals++;
+    } else if (why == CERT_FAILURE_UNKNOWN) {
+        agent->ambiguous++;
+    }
+    agent->bootstrap_next =
+        agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP || agent->ambiguous >= CERT_AMBIGUOUS_LIMIT;
+}
+
+/* What a failure means for the identity that was used. Nothing but a refusal is ever held against it. */
+static void count_failure(cert_agent_t *agent, cert_failure_t why)
+{
+    if (agent->using == CERT_IDENTITY_TRIAL) {
+        count_trial_failure(agent, why);
+    } else if (agent->record.trial != CERT_SLOT_NONE) {
+        agent->ambiguous = 0; /* the comparison failed as well: the trial's turn again */
+    } else if (agent->using == CERT_IDENTITY_OPERATIONAL) {
+        count_operational_failure(agent, why);
+    } else {
+        agent->bootstrap_next = false; /* the operational identity's turn again, if there is one */
+    }
+}
+
 static void open_connection(cert_agent_t *agent, uint64_t now_ms)
 {
-    if (choose_identity(agent) != CERT_OK) {
+    cert_status_t status = choose_identity(agent);
+    if (status != CERT_OK) {
         wait_until(agent, now_ms + agent_next_backoff(agent));
+        if (status == CERT_ERR_INTERNAL) {
+            count_failure(agent, CERT_FAILURE_UNKNOWN);
+        }
         return;
     }
     bool bootstrap = agent->using == CERT_IDENTITY_BOOTSTRAP;
@@ -369,45 +413,6 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
         rotation_begin(agent, now_ms);
     }
     store_wipe_identity(&agent->candidate);
-}
-
-static void count_trial_failure(cert_agent_t *agent, cert_failure_t why)
-{
-    if (why == CERT_FAILURE_UNKNOWN) {
-        agent->ambiguous++;
-    } else if (why == CERT_FAILURE_IDENTITY_REFUSED) {
-        agent->record.trial_refusals++;
-        if (agent->record.trial_refusals >= CERT_TRIAL_LIMIT) {
-            staging_roll_back(agent, CERT_ERR_NOT_ALLOWED, "the cloud refuses the new certificate");
-        } else if (store_write_record(agent->port, &agent->record) != CERT_OK) {
-            agent_log(agent, CERT_LOG_ERROR, "store: the refusal could not be counted");
-        }
-    }
-}
-
-static void count_operational_failure(cert_agent_t *agent, cert_failure_t why)
-{
-    if (why == CERT_FAILURE_IDENTITY_REFUSED) {
-        agent->refusals++;
-    } else if (why == CERT_FAILURE_UNKNOWN) {
-        agent->ambiguous++;
-    }
-    agent->bootstrap_next =
-        agent->refusals >= CERT_REFUSALS_BEFORE_BOOTSTRAP || agent->ambiguous >= CERT_AMBIGUOUS_LIMIT;
-}
-
-/* What a failure means for the identity that was used. Nothing but a refusal is ever held against it. */
-static void count_failure(cert_agent_t *agent, cert_failure_t why)
-{
-    if (agent->using == CERT_IDENTITY_TRIAL) {
-        count_trial_failure(agent, why);
-    } else if (agent->record.trial != CERT_SLOT_NONE) {
-        agent->ambiguous = 0; /* the comparison failed as well: the trial's turn again */
-    } else if (agent->using == CERT_IDENTITY_OPERATIONAL) {
-        count_operational_failure(agent, why);
-    } else {
-        agent->bootstrap_next = false; /* the operational identity's turn again, if there is one */
-    }
 }
 
 void cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
