@@ -10,6 +10,8 @@
 
 #include "mbedtls_compat.h"
 
+#define STACK_USED 2048 /* by mbedTLS for a signature, at least as far as the frame in question */
+
 #define P256_SCALAR_LEN 32
 #define P256_POINT_LEN 65
 
@@ -104,6 +106,16 @@ static cert_status_t public_key(void *ctx, const uint8_t *ref, size_t ref_len, u
     return status;
 }
 
+/*
+ * mbedTLS makes ECDSA signatures after RFC 6979 and leaves the private scalar in the stack frame it did that in. This
+ * one is in the same place.
+ */
+__attribute__((noinline)) static void wipe_stack(void)
+{
+    uint8_t frame[STACK_USED];
+    mbedtls_platform_zeroize(frame, sizeof(frame));
+}
+
 static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const uint8_t *hash, uint8_t *signature,
                           size_t *signature_len)
 {
@@ -115,6 +127,7 @@ static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const u
                               compat_pk_sign(&pk, hash, CERT_HASH_LEN, signature, CERT_SIGNATURE_MAX, signature_len))) {
         status = CERT_ERR_INTERNAL;
     }
+    wipe_stack();
     mbedtls_pk_free(&pk);
     return status;
 }
