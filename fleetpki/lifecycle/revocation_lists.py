@@ -125,12 +125,12 @@ def _last_revoked(ctx: Context, session: Session, since: datetime) -> dict[tuple
     place = (Certificate.issuer_id, _partition(ctx).label("partition"))
     query = select(*place, func.max(Certificate.revoked_at)).where(Certificate.revoked_at > since)
     rows = session.execute(query.group_by(*place))
-    return {(row[0], row[1]): row[2] for row in rows.tuples() if row[0] is not None and row[2] is not None}
+    return {(row[0], row[1]): row[2] for row in rows if row[0] is not None and row[2] is not None}
 
 
 def _partition(ctx: Context) -> ColumnElement[int]:
     if ctx.policy.public_url is None:
-        return literal_column("0", Integer)
+        return literal_column("CAST(0 AS INTEGER)", Integer)  # GROUP BY 0 would mean a column
     return func.coalesce(Certificate.crl_partition, 0)
 
 

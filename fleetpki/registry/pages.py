@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from fleetpki.registry.models import (
     OPEN_ROTATION,
     Alert,
+    AllowedDevice,
     AuditEntry,
     Campaign,
     Certificate,
@@ -115,6 +116,14 @@ def claims(
     """Enrolments in quarantine, newest first."""
     query = _newest_first(_only(select(Claim), {Claim.state: state}), Claim.id, after)
     return session.scalars(query.limit(limit)).all()
+
+
+def allowed_devices(session: Session, *, after: str | None, limit: int) -> Sequence[AllowedDevice]:
+    """The allow-list by device id."""
+    query = select(AllowedDevice)
+    if after is not None:
+        query = query.where(AllowedDevice.device_id > after)
+    return session.scalars(query.order_by(AllowedDevice.device_id).limit(limit)).all()
 
 
 def alerts(session: Session, *, after: int | None, limit: int, is_open: bool = False) -> Sequence[Alert]:

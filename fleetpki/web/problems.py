@@ -20,6 +20,16 @@ _BAD_INPUT = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT,
 _WRONG_INPUT, _ENVIRONMENT = 2, 4  # exit codes
 
 
+class PreconditionFailed(Exception):  # noqa: N818 - HTTP's word for it
+    """What is to be changed is not, or may not be, what the caller saw."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Refuse with 412, or 428 when the caller does not say what they saw."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 

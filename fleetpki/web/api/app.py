@@ -14,14 +14,30 @@ from starlette.responses import Response
 from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.fleet import Fleet
 from fleetpki.web import problems
-from fleetpki.web.api import audit, certificates, devices, rotations, tokens
+from fleetpki.web.api import (
+    admission,
+    alerts,
+    audit,
+    authorities,
+    batches,
+    campaigns,
+    certificates,
+    devices,
+    rotations,
+    tokens,
+)
 from fleetpki.web.body import BodyLimit
+from fleetpki.web.dashboard.pages import add_dashboard
 from fleetpki.web.headers import SafeHeaders
 from fleetpki.web.logins import FailedLogins
+from fleetpki.web.problems import PreconditionFailed
 from fleetpki.web.security import AccessRefused
 
 PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
+
+#: In the order of the description.
+PARTS = (devices, certificates, rotations, campaigns, batches, admission, authorities, alerts, audit, tokens)
 
 _DESCRIPTION = """
 Everything `fleetpki` does at the command line. Callers show a bearer token or an operator's certificate;
@@ -62,9 +78,10 @@ def make_api(fleet: Fleet) -> FastAPI:
     app.state.operator_bus = fleet.operator_bus()
     app.state.failed_logins = FailedLogins()
     version = APIRouter(prefix=PREFIX)
-    for part in (devices, certificates, rotations, audit, tokens):
+    for part in PARTS:
         version.include_router(part.router)
     app.include_router(version)
+    add_dashboard(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, limit=MAX_BODY)
     app.add_middleware(SafeHeaders)
@@ -106,6 +123,10 @@ def _answer_errors(app: FastAPI) -> None:
         if error.retry_after_s is not None:
             headers["Retry-After"] = str(error.retry_after_s)
         return problems.problem_response(error.status, Code.NOT_ALLOWED, error.message, headers=headers)
+
+    @app.exception_handler(PreconditionFailed)
+    def changed(_request: Request, error: PreconditionFailed) -> Response:
+        return problems.problem_response(error.status, Code.STALE, error.message)
 
     @app.exception_handler(RequestValidationError)
     def malformed(_request: Request, error: RequestValidationError) -> Response:

@@ -2,21 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices: find them, change them, throw them out and let them back in."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from fleetpki import lifecycle
-from fleetpki.errors import NotFound
+from fleetpki.errors import Code, NotFound, Rejected
 from fleetpki.lifecycle import Context, authorities
+from fleetpki.lifecycle.devices import UNCHANGED, update_device
 from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import DeviceState
 from fleetpki.web.api.models import CertificateOut, DeviceOut, Page
-from fleetpki.web.api.types import AfterName, DeviceId, Limit, NameFilter, Pem, Reason, Time
+from fleetpki.web.api.types import AfterName, DeviceId, Limit, Name, NameFilter, Pem, Reason, Time
+from fleetpki.web.problems import PreconditionFailed
 from fleetpki.web.security import Ctx, Operator, Viewer
+
+_ETAG = re.compile(r'"([0-9]{1,9})"')
 
 router = APIRouter(prefix="/devices", tags=["devices"])
 
@@ -25,6 +30,13 @@ class WithReason(BaseModel):
     """Why something is done; kept in the registry and the audit chain."""
 
     reason: Reason = "unspecified"
+
+
+class DeviceChange(BaseModel):
+    """What to change; what is missing stays."""
+
+    group: Name | None = None
+    tags: dict[str, str] | None = None
 
 
 class Reenrollment(BaseModel):
@@ -83,6 +95,45 @@ def list_devices(
 def show_device(_caller: Viewer, ctx: Ctx, device_id: DeviceId, response: Response) -> DeviceOut:
     """A device and the certificate it works with. The ETag is for `If-Match` of a change."""
     return _shown(ctx, device_id, response)
+
+
+@router.patch("/{device_id}", summary="Change group or tags")
+def change_device(
+    caller: Operator,
+    ctx: Ctx,
+    device_id: DeviceId,
+    body: DeviceChange,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="The ETag of the device you saw")] = None,
+) -> DeviceOut:
+    """Change a device nobody has changed since you looked. Tags replace those it has; null is no group."""
+    if if_match is None:
+        raise PreconditionFailed(428, "send If-Match with the device's ETag")
+    seen = _ETAG.fullmatch(if_match)
+    if seen is None:
+        raise PreconditionFailed(412, "If-Match is no ETag of a device")
+    group = body.group if "group" in body.model_fields_set else UNCHANGED
+    try:
+        update_device(ctx, device_id, version=int(seen[1]), group=group, tags=body.tags, actor=caller.actor)
+    except Rejected as refusal:
+        if refusal.code == Code.STALE:
+            raise PreconditionFailed(412, refusal.message) from refusal
+        raise
+    return _shown(ctx, device_id, response)
+
+
+@router.post("/{device_id}/suspend", summary="Suspend a device")
+def suspend_device(caller: Operator, ctx: Ctx, device_id: DeviceId, body: WithReason) -> DeviceOut:
+    """Keep a device out, at once, until it is resumed."""
+    lifecycle.suspend_device(ctx, device_id, body.reason, actor=caller.actor)
+    return _shown(ctx, device_id)
+
+
+@router.post("/{device_id}/resume", summary="Resume a device")
+def resume_device(caller: Operator, ctx: Ctx, device_id: DeviceId) -> DeviceOut:
+    """Let a suspended device in again."""
+    lifecycle.resume_device(ctx, device_id, actor=caller.actor)
+    return _shown(ctx, device_id)
 
 
 @router.post("/{device_id}/revoke", summary="Revoke a device")

@@ -9,8 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fleetpki.registry.models import (
     ApiRole,
+    AuthorityKind,
+    AuthorityState,
+    CampaignState,
     Certificate,
     CertificateState,
+    ClaimState,
     Device,
     DeviceState,
     Initiator,
@@ -134,3 +138,109 @@ class AuditEntryOut(FromRegistry):
     detail: dict[str, Any]
     previous: str
     hash: str
+
+
+class BatchOut(FromRegistry):
+    """A batch."""
+
+    name: str
+    enabled: bool
+    open: bool
+    proof: bool
+    cloud_keys: bool
+    budget: int | None
+    rate_per_minute: int | None
+    created_at: datetime
+
+
+class AllowedOut(FromRegistry):
+    """A line of the allow-list."""
+
+    device_id: str
+    batch: str | None
+    group: str | None
+    tags: dict[str, Any]
+    certificate_id: str | None
+    added_at: datetime
+
+
+class ClaimOut(FromRegistry):
+    """An enrolment that waits for a human, or did."""
+
+    id: int
+    device_id: str
+    state: ClaimState
+    key_digest: str | None
+    sender: str
+    claimed_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+
+class AlertOut(FromRegistry):
+    """Something an operator should know, until it is over."""
+
+    id: int
+    kind: str
+    subject: str
+    severity: str
+    message: str
+    raised_at: datetime
+    cleared_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+
+
+class AuthorityOut(FromRegistry):
+    """An authority; where its key is, is nobody's business."""
+
+    authority_id: str
+    kind: AuthorityKind
+    name: str
+    state: AuthorityState
+    issuer_id: str | None
+    crl_partitions: int
+    not_before: datetime
+    not_after: datetime
+    created_at: datetime
+
+
+class RevocationListOut(FromRegistry):
+    """A revocation list; the list itself is on the public listener."""
+
+    authority_id: str
+    partition: int
+    number: int
+    this_update: datetime
+    next_update: datetime
+
+
+class CampaignOut(FromRegistry):
+    """A campaign."""
+
+    campaign_id: str
+    state: CampaignState
+    selector: dict[str, Any]
+    key: str
+    rate_per_minute: int
+    failure_limit_percent: int
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    reason: str | None
+
+
+class ProgressOut(FromRegistry):
+    """How many of a campaign's devices are how far."""
+
+    waiting: int
+    under_way: int
+    committed: int
+    failed: int
+    abandoned: int
+
+
+class CampaignShown(CampaignOut):
+    """A campaign, and how far it is."""
+
+    progress: ProgressOut

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Authorities and their revocation lists. The root's key is not here, and nothing here needs it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, Field
+
+from fleetpki.lifecycle import Context, authorities, ceremony, revocation_lists
+from fleetpki.registry.database import reading
+from fleetpki.web.api.certificates import PEM
+from fleetpki.web.api.models import AuthorityOut, RevocationListOut
+from fleetpki.web.api.types import Pem
+from fleetpki.web.security import CaOfficer, Ctx, Operator, Viewer
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+AuthorityName = Annotated[str, Path(pattern=_NAME)]
+
+router = APIRouter(prefix="/authorities", tags=["authorities"])
+
+
+class Installation(BaseModel):
+    """What the root made of a request."""
+
+    certificate: Pem
+    chain: Annotated[str, Field(max_length=32_768, description="Certificates up to the root, in PEM")] = ""
+
+
+@router.get("", summary="List authorities")
+def list_authorities(_caller: Viewer, ctx: Ctx) -> list[AuthorityOut]:
+    """All authorities there are or were, oldest first."""
+    with reading(ctx.sessions) as session:
+        return [AuthorityOut.model_validate(each) for each in authorities.authorities(session)]
+
+
+@router.get("/{name}", summary="Show an authority")
+def show_authority(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+    """One authority."""
+    return _shown(ctx, name)
+
+
+@router.get(
+    "/{name}/pem",
+    summary="Download an authority's certificate",
+    response_class=Response,
+    responses={200: {"content": {PEM: {"schema": {"type": "string"}}}}},
+)
+def download(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> Response:
+    """The certificate of an authority, in PEM."""
+    with reading(ctx.sessions) as session:
+        return Response(authorities.named(session, name).pem, media_type=PEM)
+
+
+@router.post("/{name}/activate", summary="Activate an issuing authority")
+def activate(caller: CaOfficer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+    """Let it sign all new certificates, in place of the one that did."""
+    ceremony.activate(ctx, name, actor=caller.actor)
+    return _shown(ctx, name)
+
+
+@router.post("/{name}/retire", summary="Retire an authority")
+def retire(caller: CaOfficer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+    """End an authority none of whose certificates is at work any more."""
+    ceremony.retire(ctx, name, actor=caller.actor)
+    return _shown(ctx, name)
+
+
+@router.post("/{name}/installation", summary="Install a certified authority")
+def install(caller: CaOfficer, ctx: Ctx, name: AuthorityName, body: Installation) -> AuthorityOut:
+    """Take over the certificate a root made for a requested authority; it is on standby until activated."""
+    ceremony.install_authority(ctx, name, body.certificate, chain_pem=body.chain, actor=caller.actor)
+    return _shown(ctx, name)
+
+
+@router.get("/{name}/revocation-lists", summary="Show revocation lists")
+def list_revocation_lists(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> list[RevocationListOut]:
+    """The newest list of each partition."""
+    with reading(ctx.sessions) as session:
+        authority = authorities.named(session, name)
+        found = (
+            revocation_lists.newest(session, authority.authority_id, partition)
+            for partition in range(max(1, authority.crl_partitions))
+        )
+        return [RevocationListOut.model_validate(each) for each in found if each is not None]
+
+
+@router.post("/{name}/revocation-lists", summary="Sign revocation lists anew")
+def publish_revocation_lists(_caller: Operator, ctx: Ctx, name: AuthorityName) -> list[RevocationListOut]:
+    """Sign the lists of an authority now, without waiting for a revocation or for their time."""
+    with reading(ctx.sessions) as session:
+        authority_id = authorities.named(session, name).authority_id
+    return [RevocationListOut.model_validate(each) for each in revocation_lists.publish(ctx, authority_id)]
+
+
+def _shown(ctx: Context, name: str) -> AuthorityOut:
+    with reading(ctx.sessions) as session:
+        return AuthorityOut.model_validate(authorities.named(session, name))

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Batches: who may enrol with which bootstrap certificate, and how many."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from fleetpki.lifecycle import batches
+from fleetpki.lifecycle.batches import BatchPolicy
+from fleetpki.web.api.models import BatchOut
+from fleetpki.web.security import CaOfficer, Ctx, Viewer
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+router = APIRouter(prefix="/batches", tags=["enrolment"])
+
+
+class BatchChange(BaseModel):
+    """A batch's policy; what is missing stays, or is off."""
+
+    enabled: Annotated[bool, Field(description="Whether its devices may enrol")] = True
+    open: Annotated[bool, Field(description="Whether devices off the allow-list may")] = False
+    proof: Annotated[bool, Field(description="Whether a device must prove its factory secret")] = False
+    cloud_keys: Annotated[bool, Field(description="Whether keys are made here on request")] = False
+    budget: Annotated[Count | None, Field(description="How many devices may ever enrol")] = None
+    rate_per_minute: Annotated[Count | None, Field(description="How many may in a minute")] = None
+
+    def given(self) -> dict[str, Any]:
+        """The fields the caller sent."""
+        return self.model_dump(include=self.model_fields_set)
+
+
+class NewBatch(BatchChange):
+    """A batch to make."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+
+
+@router.get("", summary="List batches")
+def list_batches(_caller: Viewer, ctx: Ctx) -> list[BatchOut]:
+    """All batches by name."""
+    return [BatchOut.model_validate(batch) for batch in batches.list_batches(ctx)]
+
+
+@router.post("", status_code=201, summary="Make a batch")
+def create_batch(caller: CaOfficer, ctx: Ctx, body: NewBatch) -> BatchOut:
+    """Make a batch; its bootstrap certificates name it."""
+    policy = BatchPolicy(**body.model_dump(exclude={"name"}))
+    return BatchOut.model_validate(batches.create_batch(ctx, body.name, policy, actor=caller.actor))
+
+
+@router.patch("/{name}", summary="Change a batch")
+def change_batch(
+    caller: CaOfficer, ctx: Ctx, name: Annotated[str, Path(pattern=_NAME)], body: BatchChange
+) -> BatchOut:
+    """Change some of a batch's policy; it counts from the next enrolment."""
+    return BatchOut.model_validate(batches.change_batch(ctx, name, body.given(), actor=caller.actor))

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""What everybody may read: revocation lists, OCSP and CA certificates; openssl is the relying party."""
+
+import base64
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from fleetpki import lifecycle
+from fleetpki.lifecycle import revocation_lists
+from tests.cloud.broker_fixtures import Identity
+from tests.cloud.web_fixtures import Web, running_web
+
+ISSUING = "fleetpki-issuing-ca"
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("public"), "public") as web:
+        revocation_lists.publish_due(web.ctx)
+        yield web
+
+
+@pytest.fixture(scope="module")
+def client(web: Web) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=web.url("public")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def issuing(web: Web) -> str:
+    """The name of the issuing authority."""
+    with web.ctx.sessions() as session:
+        return lifecycle.authorities.active(session).name
+
+
+def openssl(*args: str | Path, data: bytes = b"") -> str:
+    done = subprocess.run(["openssl", *args], input=data, capture_output=True, check=True)
+    return (done.stdout + done.stderr).decode()
+
+
+def ask_ocsp(web: Web, identity: Identity, *more: str) -> str:
+    """What openssl makes of the answer, after it has verified it."""
+    issuer = web.fleet.layout.ca / "issuing.crt"
+    return openssl(
+        *("ocsp", "-issuer", issuer, "-cert", identity.certificate, "-CAfile", web.anchors),
+        *("-verify_other", issuer, "-url", web.url("public") + "/ocsp", *more),
+    )
+
+
+def test_a_revocation_list_names_a_revoked_certificate(web: Web, client: httpx.Client, issuing: str) -> None:
+    device = web.device("listed-1")
+    lifecycle.revoke_certificate(web.ctx, device.certificate_id, "lost")
+    revocation_lists.publish(web.ctx, None)
+    answer = client.get(f"/crl/{issuing}/0.crl")
+    assert answer.headers["content-type"] == "application/pkix-crl"
+    text = openssl("crl", "-inform", "DER", "-noout", "-text", data=answer.content)
+    serial = web.certificates("listed-1")[0].serial
+    assert f"{int(serial, 16):X}" in text.replace(":", "").upper()
+
+
+def test_caches_are_told_how_long_a_list_is_good(client: httpx.Client, issuing: str) -> None:
+    first = client.get(f"/crl/{issuing}/0.crl")
+    assert "public" in first.headers["cache-control"]
+    assert first.headers["expires"].endswith("GMT")
+    assert first.headers["last-modified"].endswith("GMT")
+    again = client.get(f"/crl/{issuing}/0.crl", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_ca_certificate_is_found(web: Web, client: httpx.Client, issuing: str) -> None:
+    answer = client.get(f"/ca/{issuing}.crt")
+    assert answer.headers["content-type"] == "application/pkix-cert"
+    subject = openssl("x509", "-inform", "DER", "-noout", "-subject", data=answer.content)
+    assert "issuing CA" in subject
+
+
+def test_openssl_is_told_good_and_revoked(web: Web) -> None:
+    device = web.device("asked-1")
+    assert ": good" in ask_ocsp(web, device)
+    lifecycle.revoke_certificate(web.ctx, device.certificate_id, "lost")
+    assert ": revoked" in ask_ocsp(web, device)
+
+
+def test_the_same_question_by_get_may_be_cached(web: Web, client: httpx.Client) -> None:
+    device = web.device("asked-2")
+    path = web.workspace / "request.der"
+    ask_ocsp(web, device, "-no_nonce", "-reqout", str(path))
+    question = quote(base64.b64encode(path.read_bytes()).decode(), safe="")
+    answer = client.get(f"/ocsp/{question}")
+    assert answer.headers["content-type"] == "application/ocsp-response"
+    assert "max-age" in answer.headers["cache-control"]
+    posted = client.post(
+        "/ocsp", content=path.read_bytes(), headers={"Content-Type": "application/ocsp-request"}
+    )
+    assert posted.content == answer.content
+
+
+@pytest.mark.parametrize("question", ["", "%00", "AAAA", "not base64!", "A" * 3000])
+def test_nonsense_is_answered_as_such(client: httpx.Client, question: str) -> None:
+    answer = client.get("/ocsp/" + quote(question, safe="%"))
+    assert answer.status_code == 200
+    command = ["openssl", "ocsp", "-respin", "/dev/stdin", "-noverify"]
+    said = subprocess.run(command, input=answer.content, capture_output=True, check=False)
+    assert b"malformedrequest" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/crl/nobody/0.crl",
+        "/crl/../../fleet.toml",
+        "/crl/%2e%2e%2ffleet/0.crl",
+        "/ca/..%2f..%2fca%2fissuing.crt",
+        "/ca/issuing.key",
+        "/crl/x/99999999999999999999.crl",
+        "/api/v1/devices",
+    ],
+)
+def test_nothing_else_is_here(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+def test_nobody_writes(client: httpx.Client, issuing: str, method: str) -> None:
+    assert client.request(method, f"/crl/{issuing}/0.crl").status_code == 405
