@@ -136,8 +136,7 @@ def _gauges(ctx: Context, session: Session) -> Iterator[Metric]:
 def _by_state(
     session: Session, name: str, text: str, column: InstrumentedAttribute[Any], states: Iterable[str]
 ) -> Metric:
-    rows = session.execute(select(column, func.count()).group_by(column))
-    counts: dict[Any, int] = dict(rows.tuples().all())
+    counts = {row[0]: row[1] for row in session.execute(select(column, func.count()).group_by(column))}
     metric = GaugeMetricFamily(name, text, labels=["state"])
     for state in states:
         metric.add_metric([state], counts.get(state, 0))
