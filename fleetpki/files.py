@@ -59,6 +59,12 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_directory(path: Path) -> None:
     """Make what was created or renamed in a directory durable."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -23,9 +23,9 @@ from fleetpki.pki.hierarchy import BOOTSTRAP_CA, ISSUING, ROOT, Credential, Hier
 from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.root import Root, RootSettings, write_root
+from fleetpki.pki.roots import check_passphrase
 from fleetpki.registry.database import Database, Sessions, create_registry, engine_of, open_registry
 
-MIN_PASSPHRASE = 12
 MAX_COMMON_NAME = 64
 
 
@@ -80,7 +80,7 @@ def create(
 ) -> None:
     """Make a new fleet and its root. Both directories appear complete, or not at all."""
     directory, root_directory = directory.absolute(), root_directory.absolute()
-    _check_passphrase(passphrase)
+    check_passphrase(passphrase)
     check_batch_name(bootstrap_name)
     if not 1 <= len(bootstrap_name) <= MAX_COMMON_NAME:
         raise FleetError(
@@ -118,15 +118,6 @@ def _write_both(
             raise
         files.sync_directory(directory.parent)
         files.sync_directory(root_directory.parent)
-
-
-def _check_passphrase(passphrase: bytes) -> None:
-    if len(passphrase) < MIN_PASSPHRASE or len(set(passphrase)) < 5:
-        raise FleetError(
-            "the passphrase for the root key is too weak",
-            f"use at least {MIN_PASSPHRASE} characters, not all alike",
-            exit_code=2,
-        )
 
 
 def _write_root(stage: Path, hierarchy: Hierarchy, passphrase: bytes, settings: Settings) -> bytes:

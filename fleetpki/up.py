@@ -16,14 +16,15 @@ from typing import Any
 
 from fleetpki import lifecycle
 from fleetpki.broker.configuration import VERDICT_SOCKET
-from fleetpki.broker.process import Mosquitto
+from fleetpki.broker.process import Anchors, Mosquitto
 from fleetpki.broker.verdicts import Judge, verdict_process
 from fleetpki.child import ChildProcess
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import Context, Verdict
+from fleetpki.lifecycle import Context, Verdict, authorities
 from fleetpki.lifecycle.revocation_lists import publish_due
 from fleetpki.mqtt.worker import Worker
+from fleetpki.registry.models import AuthorityKind
 from fleetpki.tasks import until_first_ends
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
     """
     from fleetpki.web.listeners import web_processes  # takes its time, and most commands do without
 
-    mosquitto = Mosquitto(fleet.layout, fleet.settings)
+    mosquitto = Mosquitto(fleet.layout, fleet.settings, lambda: _anchors(fleet))
     with _only_instance(fleet.layout.run / "up.lock"):
         mosquitto.check()
         _allow_many_connections()
@@ -68,6 +69,14 @@ async def _run(
         )
     finally:
         await mosquitto.stop()
+
+
+def _anchors(fleet: Fleet) -> Anchors:
+    context = fleet.context
+    return Anchors(
+        operational=authorities.anchors(context, AuthorityKind.ROOT, AuthorityKind.ISSUING),
+        bootstrap=authorities.anchors(context, AuthorityKind.BOOTSTRAP),
+    )
 
 
 def _judge(fleet: Fleet) -> Judge:

@@ -16,8 +16,8 @@ from fleetpki.config import Layout, Settings
 #: Name of the verdict socket, in the directory Mosquitto runs in.
 VERDICT_SOCKET = "verdict.sock"
 
-#: The operational listeners' anchors, in the broker directory: root and issuing CA.
-OPERATIONAL_CA = "operational-ca.pem"
+#: The listeners' anchors, in the broker directory: roots and issuing CAs, and bootstrap CAs.
+OPERATIONAL_CA, BOOTSTRAP_CA = "operational-ca.pem", "bootstrap-ca.pem"
 
 #: Largest packet that is passed on. Devices must be able to get, and refuse, more than the protocol allows.
 MAX_PACKET = 128 * 1024
@@ -73,7 +73,7 @@ def render(layout: Layout, settings: Settings, plugin: Path) -> str:
         max_packet=MAX_PACKET,
         max_queued=128 * MAX_PACKET,
     )
-    bootstrap = layout.ca / "bootstrap-ca.crt"
+    bootstrap = layout.broker / BOOTSTRAP_CA
     operational = layout.broker / OPERATIONAL_CA
     return general + "".join(
         [

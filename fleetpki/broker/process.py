@@ -7,11 +7,13 @@ import contextlib
 import os
 import shutil
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from fleetpki.broker import programs
-from fleetpki.broker.configuration import OPERATIONAL_CA, render
+from fleetpki.broker.configuration import BOOTSTRAP_CA, OPERATIONAL_CA, render
 from fleetpki.config import Layout, Settings
 from fleetpki.errors import FleetError
 
@@ -19,13 +21,22 @@ from fleetpki.errors import FleetError
 STOP_TIMEOUT_S = 5.0
 
 
+@dataclass(frozen=True)
+class Anchors:
+    """Whom the listeners trust (PEM)."""
+
+    operational: str
+    bootstrap: str
+
+
 class Mosquitto:
     """A Mosquitto process that serves one fleet."""
 
-    def __init__(self, layout: Layout, settings: Settings) -> None:
-        """Prepare to run the broker of a fleet."""
+    def __init__(self, layout: Layout, settings: Settings, anchors: Callable[[], Anchors]) -> None:
+        """Prepare to run the broker of a fleet; whom its listeners trust is asked for at each start."""
         self._layout = layout
         self._settings = settings
+        self._anchors = anchors
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -86,8 +97,9 @@ class Mosquitto:
 
     def _write_configuration(self) -> Path:
         layout = self._layout
-        anchors = (layout.ca / "root.crt").read_text() + (layout.ca / "issuing.crt").read_text()
-        (layout.broker / OPERATIONAL_CA).write_text(anchors)
+        anchors = self._anchors()
+        (layout.broker / OPERATIONAL_CA).write_text(anchors.operational)
+        (layout.broker / BOOTSTRAP_CA).write_text(anchors.bootstrap)
         path = layout.broker / "mosquitto.conf"
         with _create(path) as file:
             file.write(render(layout, self._settings, programs.find_plugin()).encode())

@@ -3,8 +3,6 @@
 """Make a fleet, and run it."""
 
 import logging
-import stat
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from fleetpki import fleet as fleets
-from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, complain, present, read_text
+from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present
+from fleetpki.cli.passphrase import passphrase
 from fleetpki.config import LOOPBACK_NAMES, PORTS, Layout, Settings, first_problem
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
@@ -43,6 +42,14 @@ def init(
     bootstrap_name: Annotated[
         str, typer.Option(help="Common name of the bootstrap certificate, e.g. the production batch.")
     ] = "bootstrap-1",
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="Where the world reaches our HTTP port: the address of revocation lists and OCSP."),
+    ] = None,
+    ca_passphrase_file: Annotated[
+        str | None,
+        typer.Option(help="File, kept elsewhere, with a passphrase for the authorities' keys."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a new fleet: authorities, certificates of broker, services and bootstrap, registry.
@@ -55,11 +62,17 @@ def init(
     hosts = list(dict.fromkeys([*(host or []), *LOOPBACK_NAMES]))
     try:
         settings = Settings(
-            hosts=hosts, bind=bind, port=port, bootstrap_port=bootstrap_port, service_port=service_port
+            hosts=hosts,
+            bind=bind,
+            port=port,
+            bootstrap_port=bootstrap_port,
+            service_port=service_port,
+            public_url=public_url,
+            ca_passphrase_file=ca_passphrase_file,
         )
     except ValidationError as error:
         raise FleetError(first_problem(error), "see 'fleetpki init --help'", Exit.REFUSED) from error
-    fleets.create(directory, root_dir, _passphrase(passphrase_file), settings, bootstrap_name)
+    fleets.create(directory, root_dir, passphrase(passphrase_file, new=True), settings, bootstrap_name)
     layout = Layout(directory.absolute())
     present(
         as_json,
@@ -94,19 +107,3 @@ def up(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
         present(as_json, {"ready": True, **data}, text)
 
     run_fleet(fleet, announce)
-
-
-def _passphrase(file: Path | None) -> bytes:
-    if file is not None:
-        passphrase = read_text(file).rstrip("\r\n")
-        if file.stat().st_mode & stat.S_IROTH:
-            complain(f"warning: {file} can be read by every user of this machine")
-        return passphrase.encode()
-    if not sys.stdin.isatty():
-        raise FleetError(
-            "no passphrase for the root key",
-            "give --passphrase-file, or run this in a terminal",
-            Exit.REFUSED,
-        )
-    typed: str = typer.prompt("Passphrase for the root key", hide_input=True, confirmation_prompt=True)
-    return typed.encode()
