@@ -99,7 +99,8 @@ static void test_a_raw_line_break_in_a_string_is_refused_and_explained(void **st
 static void test_an_escape_that_ends_a_c_string_or_is_none_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}",
+    static const char *const bad[] = {"{\"a\":\"\\udbff\\ue000\"}", "{\"a\":\"\\ud83d\\n12345\"}", "{\"a\":\"\\ud83d 123456\"}",
+                                    "{\"a\":\"\\ud83d\\udxyz\"}", "{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}",
                                     "{\"a\":\"\\ud83d\"}", "{\"a\":\"\\udd11\\ud83d\"}", "{\"a\":\"\\ud83d\\u0041\"}"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cJSON *tree;
@@ -221,6 +222,8 @@ static void test_an_id_that_could_forge_a_log_line_is_refused(void **state)
         "{\"rotation_id\":\"a b\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"a\\nE (1) forged\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"a\\\"\",\"certificate_id\":\"ab\"}",
+        "{\"rotation_id\":\"a\\\\\",\"certificate_id\":\"ab\"}",
+        "{\"rotation_id\":\"a\x7f\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"caf\xc3\xa9\",\"certificate_id\":\"ab\"}",
         "{\"rotation_id\":\"12345678901234567890123456789012345678901234567890123456789012345\","
         "\"certificate_id\":\"ab\"}",
@@ -255,6 +258,36 @@ static void test_a_rejection_is_read_and_an_absurd_delay_is_bounded(void **state
         assert_int_equal(message.code, CERT_ERR_BUSY);
         assert_string_equal(message.message, "later");
         assert_int_equal(message.retry_after_s, rows[i].seconds);
+        message_free(tree);
+    }
+}
+
+static void test_a_rejection_without_code_or_message_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{\"request_id\":\"r1\",\"message\":\"later\"}",
+                                        "{\"request_id\":\"r1\",\"code\":\"busy\"}", "{\"code\":\"busy\"}"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        cJSON *tree = parse_good(texts[i]);
+        message_rejected_t message;
+        const char *why;
+        assert_int_equal(message_read_rejected(tree, "request_id", &message, &why), CERT_ERR_BAD_MESSAGE);
+        message_free(tree);
+    }
+    assert_null(message_rotation_id(NULL));
+}
+
+static void test_the_version_of_anchors_is_a_whole_number(void **state)
+{
+    (void)state;
+    static const char *const versions[] = {"0", "1.5", "-1", "4294967296", "\"1\"", "null"};
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "{\"version\":%s,\"anchors\":[\"A\"],\"signature\":\"S\"}", versions[i]);
+        cJSON *tree = parse_good(text);
+        message_trust_t message;
+        const char *why;
+        assert_int_equal(message_read_trust(tree, &message, &why), CERT_ERR_BAD_MESSAGE);
         message_free(tree);
     }
 }
@@ -318,6 +351,8 @@ static void test_a_rotation_with_a_bad_field_is_refused(void **state)
         {"{\"rotation_id\":\"r1\",\"mode\":\"csr\",\"key\":3}", CERT_ERR_BAD_MESSAGE},
         {"{\"rotation_id\":\"r1\",\"mode\":\"csr\",\"key\":\"ed25519\"}", CERT_ERR_UNSUPPORTED},
         {"{\"rotation_id\":\"r1\",\"mode\":\"csr\",\"key\":\"same\",\"deadline\":\"soon\"}", CERT_ERR_BAD_MESSAGE},
+        {"{\"rotation_id\":\"r1\",\"mode\":\"csr\",\"key\":\"same\",\"deadline\":5}", CERT_ERR_BAD_MESSAGE},
+        {"{\"rotation_id\":\"r1\",\"mode\":1,\"key\":\"same\"}", CERT_ERR_BAD_MESSAGE},
         {"{\"new_certificate\":\"C\"}", CERT_ERR_BAD_MESSAGE},
         {"{\"new_private_key\":\"K\"}", CERT_ERR_BAD_MESSAGE},
         {"{\"new_certificate\":\"C\",\"new_private_key\":1}", CERT_ERR_BAD_MESSAGE},
@@ -375,6 +410,60 @@ static void test_a_message_that_does_not_fit_is_not_cut(void **state)
                      CERT_ERR_TOO_LARGE);
 }
 
+/* A heap that refuses cJSON one allocation. */
+static unsigned s_left;
+static unsigned s_live;
+
+static void *allocate(size_t size)
+{
+    if (s_left > 0 && --s_left == 0) {
+        return NULL;
+    }
+    s_live++;
+    return malloc(size);
+}
+
+static void release(void *block)
+{
+    s_live -= block != NULL;
+    free(block);
+}
+
+static cert_status_t write_message(int kind, char *out)
+{
+    const message_status_t status = {.rotation_id = "r1", .state = "rejected", .certificate_id = "ab",
+                                     .code = CERT_ERR_BUSY, .message = "later"};
+    switch (kind) {
+    case 0:
+        return message_write_enroll(out, CERT_MESSAGE_MAX, "r1", "CSR", "MAC", "model", "1.2.3");
+    case 1:
+        return message_write_csr(out, CERT_MESSAGE_MAX, "r1", "CSR", true);
+    default:
+        return message_write_status(out, CERT_MESSAGE_MAX, &status, 1);
+    }
+}
+
+static void test_a_message_is_written_whole_or_not_at_all_when_memory_is_short(void **state)
+{
+    (void)state;
+    static char out[CERT_MESSAGE_MAX];
+    cJSON_InitHooks(&(cJSON_Hooks) {.malloc_fn = allocate, .free_fn = release});
+    for (int kind = 0; kind < 3; kind++) {
+        cert_status_t status = CERT_ERR_INTERNAL;
+        unsigned refused = 0;
+        while (status != CERT_OK) {
+            s_left = ++refused;
+            s_live = 0;
+            status = write_message(kind, out);
+            assert_true(status == CERT_OK || status == CERT_ERR_INTERNAL);
+            assert_int_equal(s_live, 0);
+        }
+        assert_true(s_left > 0 && refused > 5); /* none was refused in the end */
+    }
+    s_left = 0;
+    cJSON_InitHooks(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,11 +480,14 @@ int main(void)
         cmocka_unit_test(test_a_missing_or_mistyped_field_of_a_certificate_is_bad_message),
         cmocka_unit_test(test_an_id_that_could_forge_a_log_line_is_refused),
         cmocka_unit_test(test_a_rejection_is_read_and_an_absurd_delay_is_bounded),
+        cmocka_unit_test(test_a_rejection_without_code_or_message_is_refused),
+        cmocka_unit_test(test_the_version_of_anchors_is_a_whole_number),
         cmocka_unit_test(test_a_rotation_by_csr_names_its_key),
         cmocka_unit_test(test_a_pushed_rotation_needs_no_id),
         cmocka_unit_test(test_a_rotation_with_a_bad_field_is_refused),
         cmocka_unit_test(test_the_device_writes_what_the_protocol_says),
         cmocka_unit_test(test_a_message_that_does_not_fit_is_not_cut),
+        cmocka_unit_test(test_a_message_is_written_whole_or_not_at_all_when_memory_is_short),
     };
     return RUN_TESTS(tests);
 }

@@ -14,8 +14,8 @@
 #include "testing.h"
 
 /* Every one of the first allocations, and some of the thousands that a signature makes. */
-#define DENSE 24
-#define next_number(number) ((number) < DENSE ? (number) + 1 : (number) + (number) / 2)
+#define DENSE 16
+#define next_number(number) ((number) < DENSE ? (number) + 1 : 2 * (number))
 
 /** Something that the device does. Nothing it needs is freed by it. */
 typedef void (*deed_t)(test_device_t *device, const char *rotation_id);
