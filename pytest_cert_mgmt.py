@@ -1,10 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""The device's whole life through its console, on whatever it runs: the Linux build, QEMU, or a board.
+"""The device's whole life through its console, on whatever it runs: a program for Linux, QEMU, or a board.
 
-    pytest pytest_cert_mgmt.py --embedded-services idf --target linux --app-path . --build-dir build/host
-
-What differs between targets is in the fixtures of conftest.py. Facts about the cloud come from its registry.
+How to run it where, and what differs: tests/embedded/README.md. Facts about the cloud come from its registry.
 """
 
 import re

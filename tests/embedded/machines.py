@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pytest_embedded import Dut, DutFactory
+from pytest_embedded.log import DuplicateStdoutPopen
 
 from fleetpki.sim.cloud import HOST
 from tests.embedded.build import Build
@@ -109,9 +110,7 @@ class Linux(Machine):
         }
 
     def cut_power(self, dut: Dut) -> Dut:
-        dut.serial.kill()
-        dut.serial.wait()
-        dut.serial.close()
+        pull_plug(dut.serial)
         (self._state / "boot_ram").unlink(missing_ok=True)
         return self._start_again()
 
@@ -160,9 +159,7 @@ class Qemu(Machine):
         }
 
     def cut_power(self, dut: Dut) -> Dut:
-        dut.qemu.kill()
-        dut.qemu.wait()
-        dut.qemu.close()
+        pull_plug(dut.qemu)
         return self._start_again()
 
 
@@ -192,9 +189,7 @@ class EspEmu(Machine):
         }
 
     def cut_power(self, dut: Dut) -> Dut:
-        dut.espemu.kill()
-        dut.espemu.wait()
-        dut.espemu.close()
+        pull_plug(dut.espemu)
         return self._start_again()
 
 
@@ -208,12 +203,20 @@ class Board(Machine):
         return None if self.command_line.has_port else "no board: connect one and give its --port"
 
     def make_new(self, dut: Dut) -> None:
+        dut.expect_exact(self.prompt)  # of the boot before this one
         dut.serial.erase_partition("certs")
 
     def cut_power(self, dut: Dut) -> Dut:
         # The chip's enable pin: to all but the flash it is a loss of power.
         dut.serial.hard_reset()
         return dut
+
+
+def pull_plug(process: DuplicateStdoutPopen) -> None:
+    """End a device's process without a warning."""
+    process.kill()
+    process.wait()
+    process.close()
 
 
 def machine_type(services: str, target: str) -> type[Machine]:
