@@ -63,7 +63,8 @@ static cert_status_t recall(void *ctx, uint8_t *ref, size_t *ref_len)
 
 static BIGNUM *number_of(const uint32_t *words, size_t count)
 {
-    return BN_lebin2bn((const unsigned char *)words, (int)(4 * count), NULL); /* the tests run on little-endian machines */
+    /* The tests run on little-endian machines. */
+    return BN_lebin2bn((const unsigned char *)words, (int)(4 * count), NULL);
 }
 
 static cert_status_t sign_in_chip(void *ctx, const uint8_t *sealed, size_t sealed_len, const uint32_t *message,

@@ -93,7 +93,8 @@ static void run_keys(const cert_console_t *console, int count, char **words)
 {
     const cert_agent_t *agent = console->agent;
     const cert_identity_t *identity = &agent->identity;
-    say(console, "keys: backend=%s identity=%s", agent->config == NULL ? "none" : key_kind_name(agent->key_backend->kind),
+    say(console, "keys: backend=%s identity=%s",
+        agent->config == NULL ? "none" : key_kind_name(agent->key_backend->kind),
         identity->key_len == 0 ? "bootstrap" : key_kind_name(identity->key_kind));
     run_efuse_plan(console, count, words);
 }

@@ -6,8 +6,8 @@
  * @file
  * @brief The line console, the same on every platform: the port reads lines, this runs them.
  *
- * `help`, `status`, `csr [ec|rsa]`, `keys`, `efuse-plan`, `config get [KEY]`, `config set KEY VALUE`, `restart`, `powercycle`,
- * `factory-reset`, `log [error|warn|info|debug]`. Every answer is one line, except `help`, `keys`,
+ * `help`, `status`, `csr [ec|rsa]`, `keys`, `efuse-plan`, `config get [KEY]`, `config set KEY VALUE`, `restart`,
+ * `powercycle`, `factory-reset`, `log [error|warn|info|debug]`. Every answer is one line, except `help`, `keys`,
  * `efuse-plan`, `config get` without a key, and the PEM of `csr`. An answer that refuses begins with "error: ".
  */
 #pragma once

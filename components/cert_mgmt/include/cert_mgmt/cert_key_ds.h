@@ -4,7 +4,7 @@
  */
 /**
  * @file
- * @brief RSA keys that are sealed for the chip, which alone can sign with them (Espressif: Digital Signature peripheral).
+ * @brief RSA keys sealed for the chip, which alone can sign with them (Espressif: Digital Signature peripheral).
  *
  * A key is made in RAM, sealed with a key of the chip that from then on only the hardware can use, and wiped. Sealing
  * another one takes another key of the chip, of which there are few: see cert_key_backend_t.recall.
@@ -48,8 +48,8 @@ typedef struct {
     cert_status_t (*seal)(void *ctx, const cert_rsa_operands_t *key, uint8_t *sealed, size_t *sealed_len);
 
     /**
-     * @brief Store the reference of the key just sealed, then put its key into the chip for good. In this order a loss of
-     * power wastes no key of the chip.
+     * @brief Store the reference of the key just sealed, then put its key into the chip for good. In this order a loss
+     * of power wastes no key of the chip.
      * @return CERT_OK, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL, CERT_ERR_INTERNAL
      */
     cert_status_t (*commit)(void *ctx, const uint8_t *ref, size_t ref_len);
