@@ -33,7 +33,7 @@ cppcheck_all() {
     local part
     for part in host broker; do
         cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-            --library=posix --project="build/$part/compile_commands.json"
+            --project="build/$part/compile_commands.json"
     done
 }
 

@@ -99,9 +99,18 @@ static void test_a_raw_line_break_in_a_string_is_refused_and_explained(void **st
 static void test_an_escape_that_ends_a_c_string_or_is_none_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{\"a\":\"\\udbff\\ue000\"}", "{\"a\":\"\\ud83d\\n12345\"}", "{\"a\":\"\\ud83d 123456\"}",
-                                    "{\"a\":\"\\ud83d\\udxyz\"}", "{\"a\":\"\\u0000secret\"}", "{\"a\":\"\\utoday\"}", "{\"a\":\"\\u12\"}",
-                                    "{\"a\":\"\\ud83d\"}", "{\"a\":\"\\udd11\\ud83d\"}", "{\"a\":\"\\ud83d\\u0041\"}"};
+    static const char *const bad[] = {
+        "{\"a\":\"\\u0000secret\"}",
+        "{\"a\":\"\\utoday\"}",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\ud83d\"}",
+        "{\"a\":\"\\udd11\\ud83d\"}",
+        "{\"a\":\"\\ud83d\\u0041\"}",
+        "{\"a\":\"\\udbff\\ue000\"}",
+        "{\"a\":\"\\ud83d\\n12345\"}",
+        "{\"a\":\"\\ud83d 123456\"}",
+        "{\"a\":\"\\ud83d\\udxyz\"}",
+    };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cJSON *tree;
         const char *why = NULL;

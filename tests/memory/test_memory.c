@@ -4,9 +4,9 @@
  */
 /*
  * No private key is left in a device's memory once it has done its service: not in the heap, where what was freed keeps
- * its content, not in the stack below what is running, not in data. The device is a process of its own (device_process.h)
- * whose memory is searched from outside. One place may hold the key of the identity in use: the agent's `identity`, which
- * the connection refers to.
+ * its content, not in the stack below what is running, not in data. The device is a process of its own
+ * (device_process.h) whose memory is searched from outside. One place may hold the key of the identity in use: the
+ * agent's `identity`, which the connection refers to.
  */
 #include <stdlib.h>
 

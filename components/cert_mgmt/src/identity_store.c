@@ -136,7 +136,8 @@ cert_status_t store_write_record(const cert_port_t *port, const cert_commit_reco
     blob[14] = (uint8_t)record->rolled_back_code;
     blob[15] = (uint8_t)id_len;
     memcpy(blob + RECORD_HEADER_LEN, record->rolled_back_id, id_len);
-    return stored_value_write(port, RECORD_KEY, id_len > 0 ? &s_record : &s_record_v1, blob, RECORD_HEADER_LEN + id_len);
+    const stored_kind_t *kind = id_len > 0 ? &s_record : &s_record_v1;
+    return stored_value_write(port, RECORD_KEY, kind, blob, RECORD_HEADER_LEN + id_len);
 }
 
 static cert_status_t read_record(const cert_port_t *port, cert_commit_record_t *record)
