@@ -45,7 +45,12 @@ class Fleet:
     @cached_property
     def sessions(self) -> Sessions:
         """The registry, to read from."""
-        return open_registry(_database(self.layout, self.settings))
+        return open_registry(self.database)
+
+    @property
+    def database(self) -> Database:
+        """Where the registry is."""
+        return _database(self.layout, self.settings)
 
     @cached_property
     def context(self) -> Context:

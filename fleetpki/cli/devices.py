@@ -55,7 +55,11 @@ def devices(
         )
         active = pages.active_certificates(session, page)
         found = [views.device_data(device, active.get(device.device_id)) for device in page]
-    people = views.device_table(found) if found else "No devices yet, or none like this. They appear when they enrol."
+    people = (
+        views.device_table(found)
+        if found
+        else "No devices yet, or none like this: they appear when they enrol."
+    )
     present(as_json, found, people)
     if len(found) == limit:
         complain(f"there may be more: --after {found[-1]['device_id']}")

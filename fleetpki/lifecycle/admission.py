@@ -56,17 +56,22 @@ class Facts:
 
 
 def gather(
-    session: Session, application: Application, now: datetime, batch_secret: Callable[[str], bytes | None]
+    session: Session,
+    application: Application,
+    now: datetime,
+    batch_secret: Callable[[str], bytes | None],
+    *,
+    lock: bool,
 ) -> Facts:
-    """Find out about an applicant that came with a bootstrap certificate."""
+    """Find out about an applicant that came with a bootstrap certificate; locked, it stays true."""
     sender = bootstrap_certificate(session, application.sender, now)
     batch = session.get(Batch, sender.batch) if sender.batch is not None else None
     if batch is None:
         raise Rejected(Code.NOT_ALLOWED, "the bootstrap certificate belongs to no batch")
-    if batch.budget is not None or batch.rate_per_minute is not None:
+    if lock and (batch.budget is not None or batch.rate_per_minute is not None):
         serialize(session.connection(), "batch", batch.name)
-    device = queries.device(session, application.device_id, lock=True)
-    if device is None and serialize(session.connection(), "device", application.device_id):
+    device = queries.device(session, application.device_id, lock=lock)
+    if lock and device is None and serialize(session.connection(), "device", application.device_id):
         device = queries.device(session, application.device_id, lock=True)
     return Facts(
         application,

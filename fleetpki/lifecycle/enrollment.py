@@ -54,7 +54,7 @@ def enroll(
         key = _key_of(application)
         _ask_hooks(ctx, application, key)
     with ctx.transaction(sender, "enroll", device_id) as tx:
-        facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret)
+        facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
         admission.require_admissible(facts)
         _require_source(facts, key)
         device = facts.device or _new_device(tx, facts)
@@ -92,7 +92,7 @@ def _ask_hooks(ctx: Context, application: Application, key: _Key) -> None:
     if not ctx.hooks:
         return
     with reading(ctx.sessions) as session:
-        facts = admission.gather(session, application, ctx.clock(), ctx.batch_secret)
+        facts = admission.gather(session, application, ctx.clock(), ctx.batch_secret, lock=False)
     admission.require_admissible(facts)
     applicant = Applicant(
         device_id=application.device_id,

@@ -7,9 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.schema import CreateTable
 
 from fleetpki.errors import FleetError
 from fleetpki.registry.models import Base
@@ -17,6 +32,12 @@ from fleetpki.registry.models import Base
 Sessions = sessionmaker[Session]
 Database = Path | str
 """A SQLite file, or the URL of a PostgreSQL database."""
+
+REVISION = "0001"
+"""The schema the models describe: the newest of the migrations."""
+
+#: Alembic's, written here so that opening a registry need not load all of it.
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 _BUSY_TIMEOUT_S = 10
 _CONNECTIONS = 40  # as many threads may read at once
@@ -30,7 +51,10 @@ def create_registry(database: Database) -> Sessions:
     engine = connect(database)
     if _tables(engine):
         raise FleetError(f"{name_of(engine)} has tables already", "name an empty database", exit_code=2)
-    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        connection.execute(CreateTable(_VERSION))
+        connection.execute(insert(_VERSION).values(version_num=REVISION))
     return _sessions(engine)
 
 
@@ -39,9 +63,21 @@ def open_registry(database: Database) -> Sessions:
     if isinstance(database, Path) and not database.is_file():
         raise FleetError(f"{database} does not exist", "run `fleetpki init` first", exit_code=2)
     engine = connect(database)
-    if not _tables(engine).issuperset(Base.metadata.tables):
-        raise FleetError(f"{name_of(engine)} is not a fleetpki registry", "restore it from a backup")
+    found = revision(engine)
+    if found != REVISION:
+        raise FleetError(
+            f"{name_of(engine)} has schema {found}, this program works with {REVISION}",
+            "make a backup, then run 'fleetpki db upgrade'; for a newer schema upgrade the program instead",
+        )
     return _sessions(engine)
+
+
+def revision(engine: Engine) -> str:
+    """Which schema a registry has."""
+    if _VERSION.name not in _tables(engine):
+        raise FleetError(f"{name_of(engine)} is not a fleetpki registry", "restore it from a backup")
+    with engine.connect() as connection:
+        return str(connection.execute(select(_VERSION.c.version_num)).scalar_one())
 
 
 def connect(database: Database) -> Engine:

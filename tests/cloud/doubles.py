@@ -3,6 +3,7 @@
 """Stand-ins: a clock that is set by hand, and devices that speak to the rules directly."""
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,7 @@ from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.keyring import KeyRing, KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry import audit, outbox, queries
-from fleetpki.registry.database import Sessions, create_registry, reading
+from fleetpki.registry.database import Database, Sessions, create_registry, engine_of, reading
 from fleetpki.registry.models import (
     AuditEntry,
     Certificate,
@@ -47,6 +48,7 @@ from fleetpki.registry.models import (
     Rotation,
     RotationState,
 )
+from tests.cloud.postgres import PostgresServer
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 POLICY = Policy()
@@ -98,33 +100,61 @@ class KeysInMemory:
         return self.by_uri.setdefault(uri, keys.generate(key_type))
 
 
-class ReusedRegistry:
+class ReusedRegistry(ABC):
     """One database engine, put back for every test to a fleet that has no devices yet.
 
     A new engine would compile every statement anew. It does not wait for the disk either: these tests crash
     rules, not machines.
     """
 
-    def __init__(self, folder: Path, hierarchy: Hierarchy) -> None:
-        self._path = folder / "registry.db"
-        self._pristine = folder / "pristine.db"
-        self._sessions = create_registry(self._path)
-        self._engine = self._sessions.kw["bind"]
+    def __init__(self, database: Database, hierarchy: Hierarchy) -> None:
+        self._sessions = create_registry(database)
+        self._engine = engine_of(self._sessions)
         register_hierarchy(make_context(self._sessions, hierarchy, Clock(START)), hierarchy)
         self._engine.dispose()
-        shutil.copy(self._path, self._pristine)
-        event.listen(self._engine, "connect", self._do_not_sync)
 
     def renewed(self) -> Sessions:
         self._engine.dispose()
+        self._put_back()
+        return self._sessions
+
+    @abstractmethod
+    def _put_back(self) -> None:
+        """Forget everything since the beginning."""
+
+
+class ReusedFile(ReusedRegistry):
+    """In a SQLite file."""
+
+    def __init__(self, folder: Path, hierarchy: Hierarchy) -> None:
+        self._path = folder / "registry.db"
+        self._pristine = folder / "pristine.db"
+        super().__init__(self._path, hierarchy)
+        shutil.copy(self._path, self._pristine)
+        event.listen(self._engine, "connect", self._do_not_sync)
+
+    def _put_back(self) -> None:
         for leftover in self._path.parent.glob("registry.db-*"):
             leftover.unlink()
         shutil.copy(self._pristine, self._path)
-        return self._sessions
 
     @staticmethod
     def _do_not_sync(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA synchronous=OFF").close()
+
+
+class ReusedPostgres(ReusedRegistry):
+    """In a database of a PostgreSQL server."""
+
+    def __init__(self, server: PostgresServer, hierarchy: Hierarchy) -> None:
+        self._server = server
+        server.create("registry")
+        super().__init__(server.url("registry"), hierarchy)
+        server.create("pristine", template="registry")
+
+    def _put_back(self) -> None:
+        self._server.drop("registry")
+        self._server.create("registry", template="pristine")
 
 
 def refused(action: Callable[[], object]) -> Code:

@@ -26,6 +26,8 @@ from fleetpki.lifecycle import (
 from fleetpki.pki.factory_secret import device_secret, proof_mac
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
 
+pytestmark = pytest.mark.both_databases
+
 BATCH = "bootstrap-1"
 SECRET = bytes(range(32))
 

@@ -21,6 +21,8 @@ from fleetpki.pki.identifiers import certificate_id
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind
 from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, make_csr, new_key, refused
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_a_device_gets_a_certificate_for_its_key(fleet: Fleet) -> None:
     device = FakeDevice(fleet, "sensor-1")

@@ -438,6 +438,7 @@ def signed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return serials
 
 
+@pytest.mark.both_databases
 def test_whatever_the_network_does(registry: ReusedRegistry, hierarchy: Hierarchy, signed: list[str]) -> None:
     machine = type(
         "Lifecycle", (Lifecycle,), {"registry": registry, "hierarchy": hierarchy, "signed": signed}

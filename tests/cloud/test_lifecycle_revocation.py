@@ -9,6 +9,8 @@ from fleetpki.lifecycle import StatusState, revoke_certificate, revoke_device
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind, RotationState
 from tests.cloud.doubles import FakeDevice, Fleet, new_key
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def device(fleet: Fleet) -> FakeDevice:

@@ -12,6 +12,8 @@ from fleetpki.lifecycle import Context
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
 
+pytestmark = pytest.mark.both_databases
+
 EDITS = {
     "detail": """UPDATE audit SET detail = '{"n": 99}' WHERE seq = 6""",
     "actor": "UPDATE audit SET actor = 'somebody' WHERE seq = 6",

@@ -24,6 +24,8 @@ from fleetpki.registry.models import (
 )
 from tests.cloud.doubles import START
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_a_new_registry_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
