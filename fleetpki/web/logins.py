@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Failed logins are counted per address, so that guessing is slow and does not fill the audit chain."""
+"""Failed logins are counted per address, so that they do not fill the audit chain."""
 
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from threading import Lock
 
-#: So many failures within so many seconds, and the address has to wait until the first is that old.
+#: So many failures within so many seconds, and more are put off until the first is that old.
 LIMIT = 10
 WINDOW_S = 60.0
 

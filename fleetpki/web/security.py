@@ -36,10 +36,6 @@ def context(request: Request) -> Context:
 
 def authenticate(request: Request, ctx: Context, token: str | None) -> Principal:
     """Who is there: by token when one is shown, else by the certificate of the connection."""
-    logins: FailedLogins = request.app.state.failed_logins
-    peer = request.client.host if request.client else ""
-    if wait_s := logins.wait_s(peer):
-        raise AccessRefused(429, "too many failed logins from this address", wait_s)
     certificate_id: str | None = request.state.certificate_id
     principal = None
     if token is not None:
@@ -49,14 +45,20 @@ def authenticate(request: Request, ctx: Context, token: str | None) -> Principal
     if principal is not None:
         return principal
     if token is not None or certificate_id is not None:
-        logins.failed(peer)
-        lifecycle.record_refusal(
-            ctx,
-            actor=certificate_id or "anonymous",
-            subject="api",
-            message=f"{'an unknown token' if token is not None else 'no operator certificate'} from {peer}",
-        )
+        _note_failure(request, ctx, certificate_id, "no valid token" if token is not None else "no operator")
     raise AccessRefused(401, "show a valid token, or the certificate of an operator")
+
+
+def _note_failure(request: Request, ctx: Context, certificate_id: str | None, what: str) -> None:
+    """Count it and keep it; who fails too often is put off and fills nothing. Nobody else is held up."""
+    logins: FailedLogins = request.app.state.failed_logins
+    peer = request.client.host if request.client else ""
+    if wait_s := logins.wait_s(peer):
+        raise AccessRefused(429, "too many failed logins from this address", wait_s)
+    logins.failed(peer)
+    lifecycle.record_refusal(
+        ctx, actor=certificate_id or "anonymous", subject="api", message=f"{what}, from {peer}"
+    )
 
 
 def require(role: ApiRole) -> Callable[..., Principal]:

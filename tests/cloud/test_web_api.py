@@ -3,10 +3,14 @@
 """The REST API as an operator's programs use it, over real TLS."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
 
+from fleetpki.audit_files import verify_file
+from fleetpki.lifecycle import verdict
 from fleetpki.registry.models import ApiRole, CertificateState
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
@@ -40,7 +44,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 def test_pages_together_are_the_whole_list(officer: httpx.Client) -> None:
     found, after = [], None
     while True:
-        query = {"prefix": "page-", "limit": 3, **({"after": after} if after else {})}
+        query = {"prefix": "page-", "limit": "3", **({"after": after} if after else {})}
         page = officer.get(f"{API}/devices", params=query).json()
         found += [device["device_id"] for device in page["items"]]
         after = page["next"]
@@ -121,6 +125,94 @@ def test_the_audit_chain_is_listed_and_verified(officer: httpx.Client) -> None:
     newest = officer.get(f"{API}/audit", params={"limit": 2}).json()["items"]
     assert newest[0]["seq"] == newest[1]["seq"] + 1
     assert officer.get(f"{API}/audit/verification").json()["entries"] >= newest[0]["seq"]
+
+
+def test_the_chain_is_exported_so_that_it_can_be_verified_elsewhere(
+    officer: httpx.Client, tmp_path: Path
+) -> None:
+    exported = officer.get(f"{API}/audit/export")
+    assert exported.headers["content-type"] == "application/x-ndjson"
+    file = tmp_path / "audit.jsonl"
+    file.write_text(exported.text)
+    first, head = verify_file(file)
+    assert first == 1
+    assert officer.get(f"{API}/audit/verification", params={"head": str(head)}).status_code == 200
+    forged = f"{head.seq}:{'0' * 64}"
+    assert problem(officer.get(f"{API}/audit/verification", params={"head": forged}))[0] == 409
+
+
+def test_a_change_needs_the_version_it_is_a_change_of(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("grouped-1")
+    path = f"{API}/devices/grouped-1"
+    etag = officer.get(path).headers["etag"]
+    assert problem(officer.patch(path, json={"group": "north"}))[0] == 428
+    changed = officer.patch(path, json={"group": "north", "tags": {"line": "3"}}, headers={"If-Match": etag})
+    assert (changed.json()["group"], changed.json()["tags"]) == ("north", {"line": "3"})
+    late = officer.patch(path, json={"group": "south"}, headers={"If-Match": etag})
+    assert problem(late) == (412, "stale")
+    found = officer.get(f"{API}/devices", params={"group": "north", "tag": "line:3"}).json()["items"]
+    assert [device["device_id"] for device in found] == ["grouped-1"]
+
+
+def test_a_suspended_device_is_out_until_it_is_resumed(web: Web, officer: httpx.Client) -> None:
+    enrolled = web.enrolled("suspend-1")
+    admitted = partial(verdict, web.ctx, certificate_id=enrolled.certificate_id, client_id="suspend-1")
+    assert officer.post(f"{API}/devices/suspend-1/suspend", json={}).json()["state"] == "suspended"
+    assert not admitted().allow
+    assert officer.post(f"{API}/devices/suspend-1/resume").json()["state"] == "active"
+    assert admitted().allow
+
+
+def test_a_campaign_is_begun_paused_resumed_and_cancelled(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("campaign-1")
+    body = {"selector": {"device_ids": ["campaign-1"]}, "reason": "yearly"}
+    begun = officer.post(f"{API}/campaigns", json=body)
+    assert begun.status_code == 201
+    assert begun.json()["progress"]["waiting"] == 1
+    path = f"{API}/campaigns/{begun.json()['campaign_id']}"
+    states = [officer.post(f"{path}/{step}").json()["state"] for step in ("pause", "resume", "cancel")]
+    assert states == ["paused", "running", "cancelled"]
+    assert problem(officer.post(f"{path}/resume"))[0] == 409
+
+
+def test_a_batch_decides_who_may_enrol(officer: httpx.Client) -> None:
+    made = officer.post(f"{API}/batches", json={"name": "autumn", "budget": 10})
+    assert (made.status_code, made.json()["open"]) == (201, False)
+    changed = officer.patch(f"{API}/batches/autumn", json={"enabled": False})
+    assert (changed.json()["enabled"], changed.json()["budget"]) == (False, 10)
+
+
+def test_the_allow_list_is_filled_and_emptied(officer: httpx.Client) -> None:
+    line = {"device_id": "allowed-1", "group": "north"}
+    assert officer.post(f"{API}/allow-list", json=[line]).json() == {"changed": 1}
+    assert officer.post(f"{API}/allow-list", json=[line]).json() == {"changed": 0}
+    listed = officer.get(f"{API}/allow-list").json()["items"]
+    assert [each["device_id"] for each in listed] == ["allowed-1"]
+    assert officer.delete(f"{API}/allow-list/allowed-1").json() == {"changed": 1}
+
+
+def test_authorities_and_their_lists_are_shown_and_signed_anew(officer: httpx.Client) -> None:
+    found = officer.get(f"{API}/authorities").json()
+    assert {each["kind"] for each in found} == {"root", "issuing", "bootstrap"}
+    name = next(each["name"] for each in found if each["kind"] == "issuing")
+    first, second = (officer.post(f"{API}/authorities/{name}/revocation-lists").json()[0] for _ in range(2))
+    assert second["number"] > first["number"]
+    assert problem(officer.post(f"{API}/authorities/{name}/retire"))[0] == 409
+    assert "key_uri" not in officer.get(f"{API}/authorities/{name}").text
+
+
+def test_prometheus_shows_a_token_and_gets_the_metrics(web: Web, officer: httpx.Client) -> None:
+    assert "fleetpki_" in officer.get("/metrics").text
+    with web.api() as stranger:
+        assert stranger.get("/metrics").status_code == 401
+        assert stranger.get("/health").json() == {"status": "ok"}
+
+
+def test_health_tells_what_is_wrong(officer: httpx.Client) -> None:
+    health = officer.get(f"{API}/health").json()
+    broker = next(each for each in health["findings"] if each["check"] == "broker")
+    assert broker["level"] == "critical"  # none runs here
+    assert health["level"] == "critical"
 
 
 def test_a_token_made_by_the_api_works_until_it_is_revoked(web: Web, officer: httpx.Client) -> None:

@@ -23,6 +23,7 @@ from fleetpki.web.api import (
     campaigns,
     certificates,
     devices,
+    health,
     rotations,
     tokens,
 )
@@ -37,7 +38,19 @@ PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
 
 #: In the order of the description.
-PARTS = (devices, certificates, rotations, campaigns, batches, admission, authorities, alerts, audit, tokens)
+PARTS = (
+    devices,
+    certificates,
+    rotations,
+    campaigns,
+    batches,
+    admission,
+    authorities,
+    alerts,
+    health,
+    audit,
+    tokens,
+)
 
 _DESCRIPTION = """
 Everything `fleetpki` does at the command line. Callers show a bearer token or an operator's certificate;
@@ -60,7 +73,16 @@ _REFUSALS = {
 
 
 def make_api(fleet: Fleet) -> FastAPI:
-    """The API of a fleet."""
+    """The API of a fleet, and its dashboard."""
+    app = api_without_fleet()
+    app.state.fleet = fleet
+    app.state.context = fleet.context
+    app.state.failed_logins = FailedLogins()
+    return app
+
+
+def api_without_fleet() -> FastAPI:
+    """The API as it is described."""
     app = FastAPI(
         title="fleetpki",
         version="1",
@@ -74,13 +96,11 @@ def make_api(fleet: Fleet) -> FastAPI:
             for status, text in _REFUSALS.items()
         },
     )
-    app.state.context = fleet.context
-    app.state.operator_bus = fleet.operator_bus()
-    app.state.failed_logins = FailedLogins()
     version = APIRouter(prefix=PREFIX)
     for part in PARTS:
         version.include_router(part.router)
     app.include_router(version)
+    app.include_router(health.probes)
     add_dashboard(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, limit=MAX_BODY)

@@ -2,14 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit chain."""
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from fleetpki.audit_files import plain
+from fleetpki.lifecycle import Context
 from fleetpki.registry import audit, pages
+from fleetpki.registry.audit import Head
 from fleetpki.registry.database import reading
 from fleetpki.web.api.models import AuditEntryOut, Page
-from fleetpki.web.api.types import After, Limit, NameFilter
+from fleetpki.web.api.types import After, Limit, NameFilter, Time
 from fleetpki.web.security import Ctx, Viewer
+
+JSON_LINES = "application/x-ndjson"
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -18,7 +29,7 @@ class Verified(BaseModel):
     """An unbroken chain."""
 
     entries: int
-    hash: str
+    head: Annotated[str, Field(description="Keep it elsewhere: it shows later that nothing was cut off")]
 
 
 @router.get("", summary="List audit entries")
@@ -38,8 +49,32 @@ def list_entries(
 
 
 @router.get("/verification", summary="Verify the audit chain")
-def verify(_caller: Viewer, ctx: Ctx) -> Verified:
+def verify(
+    _caller: Viewer,
+    ctx: Ctx,
+    head: Annotated[
+        str | None,
+        Query(pattern="^[0-9]{1,15}:[0-9a-f]{64}$", description="A head of earlier; it must still be there"),
+    ] = None,
+) -> Verified:
     """Check every link; a broken chain is answered with 409 and the first broken entry."""
     with reading(ctx.sessions) as session:
-        head = audit.verify(session)
-    return Verified(entries=head.seq, hash=head.hash)
+        found = audit.verify(session, Head.parse(head) if head else None)
+    return Verified(entries=found.seq, head=str(found))
+
+
+@router.get(
+    "/export",
+    summary="Export the audit chain",
+    response_class=StreamingResponse,
+    responses={200: {"content": {JSON_LINES: {"schema": {"type": "string"}}}}},
+)
+def export(_caller: Viewer, ctx: Ctx, since: Time | None = None) -> StreamingResponse:
+    """The whole chain, one JSON object a line; `fleetpki audit verify --file` checks it."""
+    return StreamingResponse(_lines(ctx, since), media_type=JSON_LINES)
+
+
+def _lines(ctx: Context, since: datetime | None) -> Iterator[str]:
+    with reading(ctx.sessions) as session:
+        for entry in audit.entries(session, since=since):
+            yield json.dumps(plain(entry)) + "\n"

@@ -81,7 +81,7 @@ def push_rotation(
     caller: Operator, ctx: Ctx, device_id: DeviceId, body: PushRequest, request: Request
 ) -> RotationOut:
     """Make a key here and send it once, to a device that is online; it is stored nowhere on this side."""
-    bus = request.app.state.operator_bus
+    bus = request.app.state.fleet.operator_bus()
     rotation = push_new_key(ctx, bus, device_id, body.key, actor=caller.actor)
     return _shown(ctx, device_id, rotation.rotation_id)
 

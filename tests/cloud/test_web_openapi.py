@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API is what its OpenAPI description says, whatever is asked: schemathesis makes the questions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from fleetpki.registry.models import ApiRole
+from fleetpki.web.api.app import api_without_fleet
+from tests.cloud.web_fixtures import Web, running_web
+
+EXAMPLES = 6
+DESCRIPTION = schemathesis.openapi.from_dict(api_without_fleet().openapi())
+OPERATIONS = [result.ok() for result in DESCRIPTION.get_all_operations() if isinstance(result, Ok)]
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with running_web(tmp_path_factory.mktemp("openapi"), "api") as web:
+        for number in range(3):
+            web.enrolled(f"sensor-{number}")
+        yield web
+
+
+def test_everything_is_described() -> None:
+    assert len(OPERATIONS) >= 40
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_answer_is_as_described(web: Web, operation: Any) -> None:
+    headers = {"Authorization": f"Bearer {web.tokens[ApiRole.CA_OFFICER]}"}
+
+    @seed(1)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy())
+    def is_as_described(case: Any) -> None:
+        case.call_and_validate(
+            base_url=web.url("api"),
+            headers=headers,
+            verify=str(web.anchors),
+            excluded_checks=[positive_data_acceptance],  # rules refuse what is well-formed, too
+        )
+
+    is_as_described()
