@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python chaos bench coverage fuzz size powercut lint format clean
+.PHONY: help setup build demo test test-c test-python esp-build chaos bench coverage fuzz size powercut lint format clean
 
 DEVICES ?= 1
 FUZZ_SECONDS ?= 60
@@ -23,6 +23,7 @@ help: ## List the targets
 	@echo "  make demo ARGS=--json     one JSON object per step"
 	@echo "  make fuzz FUZZ_SECONDS=600 each target ten minutes instead of one"
 	@echo "  make test ARGS='-k rotate' only some of the Python tests"
+	@echo "  make esp-build ARGS='--target esp32c3'  only one chip; see scripts/esp_build.sh"
 
 setup: ## Install what is missing (packages, Python environment)
 	@scripts/setup.sh
@@ -51,6 +52,9 @@ test-python: build # Cloud units, system tests, and the device's life through py
 
 chaos: build ## Kill the cloud's processes under load, ROUNDS times: nothing is lost or doubled
 	@FLEETPKI_KILL_ROUNDS=$(ROUNDS) $(PYTHON) -m pytest -q -p no:xdist tests/system/test_kill.py $(ARGS)
+
+esp-build: ## Build the firmware for every chip, and the test apps, with the ESP-IDF in IDF_PATH
+	@scripts/esp_build.sh $(ARGS)
 
 fuzz: setup ## Fuzz the device core under sanitizers; see tests/fuzz/README.md
 	@scripts/setup.sh clang libclang-rt-dev
