@@ -23,6 +23,7 @@
 #include "event_queue.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
+#include "long_call.h"
 #include "mqtt_link.h"
 #include "nvs_store.h"
 #include "platform.h"
@@ -86,8 +87,7 @@ static cert_status_t power_cycle(void *ctx)
 static void print_port_status(void)
 {
     if (s_store_error != ESP_OK) {
-        printf("store: error=%s (0x%x), see the log; nothing was changed\n", esp_err_to_name(s_store_error),
-               (unsigned)s_store_error);
+        printf("store: error=0x%x, see the log; nothing was changed\n", (unsigned)s_store_error);
     }
 #if !CONFIG_IDF_TARGET_LINUX
     printf("memory: heap_free=%" PRIu32 " heap_lowest=%" PRIu32 " stack_lowest=%u\n", esp_get_free_heap_size(),
@@ -165,9 +165,12 @@ static void run(void *arg)
     (void)arg;
     boot_agent();
     while (!agent_port_restart_requested()) {
+        long_call_begin();
         uint32_t wait_ms = s_is_booted ? cert_agent_tick(&s_agent, now_ms()) : WAIT_MAX_MS;
+        wait_ms = wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
         event_t event;
-        if (!agent_port_restart_requested() && event_queue_take(&event, wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS)) {
+        if (!agent_port_restart_requested() && event_queue_take(&event, wait_ms)) {
+            long_call_begin();
             handle(&event);
         }
     }

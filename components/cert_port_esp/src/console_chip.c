@@ -10,7 +10,6 @@
 #include "cert_mgmt/cert_console.h"
 #include "esp_check.h"
 #include "esp_console.h"
-#include "event_queue.h"
 #include "sdkconfig.h"
 
 static const char *TAG = "cert_agent";
@@ -41,8 +40,7 @@ static int post_command(int argc, char **argv)
         strlcat(line, argv[i], CERT_CONSOLE_LINE_MAX + 1);
         strlcat(line, " ", CERT_CONSOLE_LINE_MAX + 1);
     }
-    const event_t event = { .type = EVENT_CONSOLE_LINE, .line = line };
-    return event_queue_post(&event) ? ESP_OK : ESP_ERR_NO_MEM;
+    return console_post(line) ? ESP_OK : ESP_ERR_NO_MEM;
 }
 
 static esp_err_t new_repl(const esp_console_repl_config_t *config, esp_console_repl_t **repl)

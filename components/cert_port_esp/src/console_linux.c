@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "cert_mgmt/cert_console.h"
-#include "event_queue.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 
@@ -33,8 +32,8 @@ static void take(char c)
     }
     s_line.text[s_line.len] = '\0';
     s_line.len = 0;
-    const event_t event = { .type = EVENT_CONSOLE_LINE, .line = strdup(s_line.text) };
-    if (event.line == NULL || !event_queue_post(&event)) {
+    char *line = strdup(s_line.text);
+    if (line == NULL || !console_post(line)) {
         puts("error: busy, try again");
     }
 }

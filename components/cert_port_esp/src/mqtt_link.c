@@ -4,6 +4,7 @@
  */
 #include "mqtt_link.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "esp_log.h"
@@ -13,6 +14,7 @@
 #include "freertos/task.h"
 #include "mqtt_client.h"
 
+#define LAST_WILL "{\"state\":\"lost\"}"
 #define DRAIN_TIMEOUT_MS 1000
 #define DRAIN_STEP_MS 20
 
@@ -135,8 +137,19 @@ static void on_mqtt_event(void *ctx, esp_event_base_t base, int32_t id, void *ev
 
 /* ---------------------------------------------------------------- interface */
 
+/** What the broker tells others when the device goes without a word; only devices with an identity may. */
+static const char *last_will_topic(const cert_connect_t *request, char *buf, size_t cap)
+{
+    if (request->identity == CERT_IDENTITY_BOOTSTRAP) {
+        return NULL;
+    }
+    snprintf(buf, cap, "devices/%s/presence", request->client_id);
+    return buf;
+}
+
 static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, const char *host, uint32_t port)
 {
+    char topic[CERT_TOPIC_MAX]; /* copied by the client */
     const esp_mqtt_client_config_t config = {
         .broker.address = { .hostname = host, .port = port, .transport = MQTT_TRANSPORT_OVER_SSL },
         .broker.verification.certificate = request->anchors_pem,
@@ -146,7 +159,11 @@ static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, cons
             .key = (const char *)request->key,
             .key_len = request->key_len,
         },
-        .session = { .protocol_ver = MQTT_PROTOCOL_V_3_1_1, .keepalive = CONFIG_CERT_PORT_KEEPALIVE_S },
+        .session = {
+            .protocol_ver = MQTT_PROTOCOL_V_3_1_1,
+            .keepalive = CONFIG_CERT_PORT_KEEPALIVE_S,
+            .last_will = { .topic = last_will_topic(request, topic, sizeof(topic)), .msg = LAST_WILL, .qos = 1 },
+        },
         /* The agent decides when to try again. The time-out only bounds how long an idle client takes to stop. */
         .network = { .disable_auto_reconnect = true, .reconnect_timeout_ms = 200 },
     };

@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #include "esp_check.h"
+#include "esp_efuse.h"
+#include "esp_efuse_table.h"
 #include "esp_log.h"
 #include "esp_partition.h"
 #include "nvs_sec_provider.h"
@@ -48,8 +50,24 @@ static bool is_blank(const char *name)
     return true;
 }
 
+#if CONFIG_NVS_SEC_KEY_PROTECT_USING_HMAC
+/** Secure boot locks the read protection of eFuse blocks on its first start. A key that software can read is none. */
+static bool can_protect_keys(void)
+{
+    return !esp_efuse_read_field_bit(ESP_EFUSE_WR_DIS_RD_DIS);
+}
+#else
+static bool can_protect_keys(void)
+{
+    return true;
+}
+#endif
+
 static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys)
 {
+    ESP_RETURN_ON_FALSE(can_protect_keys(), NO_KEYS, TAG,
+                        "there are no NVS encryption keys in " WHERE_KEYS_ARE ", and none can be made any more: the "
+                        "read protection of eFuses is locked. The factory burns the key before the first secure start");
     ESP_RETURN_ON_FALSE(is_blank(partition), NO_KEYS, TAG,
                         "there are no NVS encryption keys in " WHERE_KEYS_ARE ", but %s has been written to with some: "
                         "none are made. Bring the keys back, or erase %s to start anew as a device without an identity",
