@@ -89,8 +89,9 @@ int mbedtls_pk_verify_ext(mbedtls_pk_type_t type, const void *options, mbedtls_p
     }
     entry_t *entry = entry_of(question);
     if (memcmp(entry->question, question, sizeof(question)) != 0) {
-        memcpy(entry->question, question, sizeof(question));
+        /* Kept only afterwards: mbedTLS asks the function below the same. */
         entry->answer = verify(type, options, pk, md, hash, hash_len, sig, sig_len);
+        memcpy(entry->question, question, sizeof(question));
     }
     return entry->answer;
 }
@@ -109,8 +110,8 @@ int mbedtls_pk_verify(mbedtls_pk_context *pk, mbedtls_md_type_t md, const unsign
     }
     entry_t *entry = entry_of(question);
     if (memcmp(entry->question, question, sizeof(question)) != 0) {
-        memcpy(entry->question, question, sizeof(question));
         entry->answer = verify(pk, md, hash, hash_len, sig, sig_len);
+        memcpy(entry->question, question, sizeof(question));
     }
     return entry->answer;
 }
