@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from fleetpki.errors import Code, Rejected
+from fleetpki.pki.weak_keys import weakness
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -55,6 +56,9 @@ def accept(key: CertificatePublicKeyTypes) -> tuple[PublicKey, KeyType]:
         sane_exponent = exponent % 2 == 1 and _RSA_EXPONENT_MIN <= exponent <= _RSA_EXPONENT_MAX
         key_type = _RSA_SIZES.get(key.key_size)
         if key_type is not None and sane_exponent:
+            flaw = weakness(key.public_numbers().n)
+            if flaw is not None:
+                raise Rejected(Code.WEAK_KEY, f"the key is broken: {flaw}")
             return key, key_type
     raise Rejected(Code.WEAK_KEY, f"the key must be one of {', '.join(KeyType)} with a usual exponent")
 

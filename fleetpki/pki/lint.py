@@ -9,16 +9,32 @@ from cryptography.x509.oid import NameOID
 
 from fleetpki.errors import FleetError, Rejected
 from fleetpki.pki import keys
+from fleetpki.pki.name_constraints import hosts_of, is_permitted
 from fleetpki.pki.profiles import Profile
 
 _SERIAL_BITS_MIN = 64
 _SERIAL_BITS_MAX = 159
 _COMMON_NAME_MAX = 64
+_CRITICAL = (x509.BasicConstraints.oid, x509.KeyUsage.oid)
+_ALWAYS = (*_CRITICAL, x509.SubjectKeyIdentifier.oid, x509.AuthorityKeyIdentifier.oid)
+_ADDRESSES = {x509.CRLDistributionPoints.oid, x509.AuthorityInformationAccess.oid}
+_OPTIONAL = (
+    x509.ExtendedKeyUsage.oid,
+    x509.SubjectAlternativeName.oid,
+    *_ADDRESSES,
+    x509.NameConstraints.oid,
+    x509.OCSPNoCheck.oid,
+)
 
 
 def lint(draft: x509.Certificate, profile: Profile, issuer: x509.Certificate | None) -> None:
     """Raise ``FleetError`` naming every deviation from the profile; no issuer means self-signed."""
-    findings = [*_identity(draft, profile), *_extensions(draft, profile), *_nesting(draft, issuer)]
+    findings = [
+        *_identity(draft),
+        *_extensions(draft, profile),
+        *_extras(draft, profile),
+        *_nesting(draft, issuer),
+    ]
     if findings:
         raise FleetError(
             f"refusing to sign a {profile.name} certificate: {'; '.join(findings)}",
@@ -26,7 +42,7 @@ def lint(draft: x509.Certificate, profile: Profile, issuer: x509.Certificate | N
         )
 
 
-def _identity(draft: x509.Certificate, profile: Profile) -> Iterator[str]:
+def _identity(draft: x509.Certificate) -> Iterator[str]:
     common_names = [str(name.value) for name in draft.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if len(draft.subject) != 1 or len(common_names) != 1:
         yield "the subject is not exactly one common name"
@@ -65,6 +81,26 @@ def _extensions(draft: x509.Certificate, profile: Profile) -> Iterator[str]:
         yield "host names missing" if profile.names_hosts else "host names in a certificate of no host"
 
 
+def _extras(draft: x509.Certificate, profile: Profile) -> Iterator[str]:
+    """Nothing that the profile does not know, each extension marked critical as RFC 5280 has it."""
+    for extension in draft.extensions:
+        if extension.oid not in (*_ALWAYS, *_OPTIONAL):
+            yield f"an extension no profile knows: {extension.oid.dotted_string}"
+        elif extension.critical != (extension.oid in _CRITICAL):
+            yield f"{extension.oid.dotted_string} is marked critical, or should be"
+    found = {extension.oid for extension in draft.extensions}
+    yield from (f"no extension {oid.dotted_string}" for oid in _ALWAYS if oid not in found)
+    if (x509.NameConstraints.oid in found) != profile.constrains_hosts:
+        yield "name constraints differ from the profile"
+    if (x509.OCSPNoCheck.oid in found) != profile.no_check:
+        yield "the no-check mark differs from the profile"
+    if not profile.has_status and found & {
+        x509.CRLDistributionPoints.oid,
+        x509.AuthorityInformationAccess.oid,
+    }:
+        yield "addresses in a certificate whose status nobody asks for"
+
+
 def _usages(usage: x509.KeyUsage) -> frozenset[str]:
     names = [
         "digital_signature",
@@ -86,3 +122,14 @@ def _nesting(draft: x509.Certificate, issuer: x509.Certificate | None) -> Iterat
         or draft.not_valid_after_utc > issuer.not_valid_after_utc
     ):
         yield "its validity is not inside its issuer's"
+    identifier = draft.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    if identifier != issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest:
+        yield "the authority key identifier is not the issuer's"
+    yield from (f"its issuer may not certify {host}" for host in _forbidden_hosts(draft, issuer))
+
+
+def _forbidden_hosts(draft: x509.Certificate, issuer: x509.Certificate) -> Iterator[str]:
+    names = [each.value for each in draft.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+    limits = [each.value for each in issuer.extensions if isinstance(each.value, x509.NameConstraints)]
+    if names and limits:
+        yield from (host for host in hosts_of(names[0]) if not is_permitted(limits[0], host))

@@ -9,6 +9,7 @@ Go enforce the constraints all the same.
 
 import ipaddress
 from collections.abc import Iterable
+from typing import Any
 
 from cryptography import x509
 
@@ -35,3 +36,23 @@ def name_constraints(hosts: Iterable[str]) -> x509.NameConstraints:
 def permitted_hosts(constraints: x509.NameConstraints) -> tuple[str, ...]:
     """The hosts that constraints were made of."""
     return tuple(str(name.value) for name in constraints.permitted_subtrees or ())
+
+
+def hosts_of(names: x509.SubjectAlternativeName) -> list[str]:
+    """The hosts a certificate names."""
+    return [str(name.value) for name in names]
+
+
+def is_permitted(constraints: x509.NameConstraints, host: str) -> bool:
+    """Whether a host is one of those permitted, or below one."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.removeprefix("*.").lower()
+        bases = [each.value.lower() for each in _permitted(constraints, x509.DNSName)]
+        return any(name == base or name.endswith(f".{base}") for base in bases)
+    return any(address in network.value for network in _permitted(constraints, x509.IPAddress))
+
+
+def _permitted(constraints: x509.NameConstraints, kind: type) -> list[Any]:
+    return [each for each in constraints.permitted_subtrees or () if isinstance(each, kind)]
