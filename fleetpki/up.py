@@ -23,6 +23,7 @@ from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context, Verdict, authorities
 from fleetpki.lifecycle.revocation_lists import publish_due
+from fleetpki.monitoring.rounds import keep_watch
 from fleetpki.mqtt.worker import Worker
 from fleetpki.registry.models import AuthorityKind
 from fleetpki.tasks import until_first_ends
@@ -65,6 +66,7 @@ async def _run(
             worker.run(),
             _every(fleet.settings.housekeeping_s, "housekeeping", lambda: _collect(fleet.context)),
             _every(CRL_PERIOD_S, "publishing revocation lists", lambda: publish_due(fleet.context)),
+            keep_watch(fleet),
             _announce_when_ready(worker, announce, stop),
         )
     finally:

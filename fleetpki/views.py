@@ -140,7 +140,7 @@ def alert_table(alerts: Sequence[Data]) -> RenderableType:
 
 def campaign_table(campaigns: Sequence[Data]) -> RenderableType:
     """Campaigns, one a line."""
-    table = _table("Campaign", "State", "Devices", "Waiting", "Under way", "Committed", "Failed", "Abandoned")
+    table = _table("Campaign", "State", "All", "Waiting", "Open", "Done", "Failed", "Given up")
     for campaign in campaigns:
         progress = campaign["progress"]
         counts = ("total", "waiting", "under_way", "committed", "failed", "abandoned")
