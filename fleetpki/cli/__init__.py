@@ -20,6 +20,7 @@ from fleetpki.cli import (
     crl,
     database,
     devices,
+    factory,
     monitor,
     operation,
     quarantine,
@@ -46,9 +47,8 @@ app.add_typer(allow_list.app, name="allow-list", help="Which devices may enrol i
 app.add_typer(quarantine.app, name="quarantine", help="Claims to be a device at work: decide.")
 app.add_typer(audit.app, name="audit", help="Who did what to whom, when and why: verify, export, look.")
 app.add_typer(ca.app, name="ca", help="The authorities: ceremonies, rollover, backup.")
-app.add_typer(
-    database.app, name="db", help="The registry's database: bring its schema up to date."
-)
+app.add_typer(database.app, name="db", help="The registry's database: bring its schema up to date.")
+app.add_typer(factory.app, name="factory", help="Make devices: flash images, allow-list, flashing.")
 app.add_typer(token.app, name="token", help="Who may use the API and the dashboard.")
 
 
