@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-c test-python esp-build chaos bench coverage fuzz size powercut lint format clean
+.PHONY: help setup build demo test test-c test-python esp-build esp-test chaos bench coverage fuzz size powercut lint format clean
 
 DEVICES ?= 1
 FUZZ_SECONDS ?= 60
@@ -24,6 +24,7 @@ help: ## List the targets
 	@echo "  make fuzz FUZZ_SECONDS=600 each target ten minutes instead of one"
 	@echo "  make test ARGS='-k rotate' only some of the Python tests"
 	@echo "  make esp-build ARGS='--target esp32c3'  only one chip; see scripts/esp_build.sh"
+	@echo "  make esp-test ESP_APPS=crash_loop  only one app; see scripts/esp_test.sh"
 
 setup: ## Install what is missing (packages, Python environment)
 	@scripts/setup.sh
@@ -55,6 +56,9 @@ chaos: build ## Kill the cloud's processes under load, ROUNDS times: nothing is 
 
 esp-build: ## Build the firmware for every chip, and the test apps, with the ESP-IDF in IDF_PATH
 	@scripts/esp_build.sh $(ARGS)
+
+esp-test: build ## Run the firmware's tests on Linux and in Espressif's QEMU, with the ESP-IDF in IDF_PATH
+	@scripts/esp_test.sh $(ARGS)
 
 fuzz: setup ## Fuzz the device core under sanitizers; see tests/fuzz/README.md
 	@scripts/setup.sh clang libclang-rt-dev

@@ -126,6 +126,13 @@ def skip_regenerate_image() -> bool:
 
 
 @pytest.fixture
+def dut(dut: Dut, machine: Machine) -> Dut:
+    """The device, given the time it needs."""
+    dut.pexpect_proc.timeout = machine.patience_s
+    return dut
+
+
+@pytest.fixture
 def factory(machine: Machine, outside: Outside) -> None:
     """The bootstrap identity, for a device that does not have it built in."""
     if isinstance(machine, Linux):
@@ -135,7 +142,6 @@ def factory(machine: Machine, outside: Outside) -> None:
 @pytest.fixture
 def console(factory: None, machine: Machine, dut: Dut) -> Dut:
     """A new device whose console can be typed at."""
-    dut.pexpect_proc.timeout = machine.patience_s
     machine.make_new(dut)
     if machine.prompt:
         dut.expect_exact(machine.prompt)

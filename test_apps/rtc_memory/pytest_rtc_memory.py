@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from pytest_embedded import Dut
 
+pytestmark = pytest.mark.timeout(900)
+
 CRASHES = ("abort", "task-watchdog", "interrupt-watchdog")
 
 
