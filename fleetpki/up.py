@@ -9,7 +9,8 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fleetpki.monitoring.rounds import keep_watch
 from fleetpki.mqtt.worker import Worker
 from fleetpki.registry.models import AuthorityKind
 from fleetpki.tasks import until_first_ends
+from fleetpki.web.doors import Door, open_doors
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +41,26 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
 
     FleetError when a part cannot start, or ends by itself.
     """
-    from fleetpki.web.listeners import web_processes  # takes its time, and most commands do without
-
     mosquitto = Mosquitto(fleet.layout, fleet.settings, lambda: _anchors(fleet))
     with _only_instance(fleet.layout.run / "up.lock"):
         mosquitto.check()
         _allow_many_connections()
         with (
+            open_doors(fleet.settings) as doors,
             verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts,
-            web_processes(fleet) as web,
+            _web(fleet, doors) as web,
         ):
             asyncio.run(_run(fleet, [verdicts, *web], mosquitto, announce))
+
+
+def _web(
+    fleet: Fleet, doors: Mapping[Door, socket.socket]
+) -> contextlib.AbstractContextManager[list[ChildProcess]]:
+    if not doors:
+        return contextlib.nullcontext([])
+    from fleetpki.web.listeners import web_processes  # takes its time, and most commands do without
+
+    return web_processes(fleet, doors)
 
 
 async def _run(
@@ -89,6 +100,8 @@ def _judge(fleet: Fleet) -> Judge:
         verdict = lifecycle.verdict(context, certificate_id=certificate_id, client_id=client_id)
         if verdict.allow and verdict.unproven:
             afterwards.submit(_note_possession, context, certificate_id)
+        elif verdict.is_claim:
+            afterwards.submit(_note_claim, context, client_id, certificate_id)
         return verdict
 
     return judge
@@ -99,6 +112,13 @@ def _note_possession(context: Context, certificate_id: str) -> None:
         lifecycle.prove_possession(context, certificate_id)
     except Exception:
         log.exception("a connection was not noted; the device's next one will be")
+
+
+def _note_claim(context: Context, device_id: str, certificate_id: str) -> None:
+    try:
+        lifecycle.record_claim(context, device_id, certificate_id)
+    except Exception:
+        log.exception("a claim to be %s was not noted; the next one will be", device_id)
 
 
 async def _announce_when_ready(worker: Worker, announce: Callable[[], None], stop: asyncio.Event) -> None:

@@ -63,7 +63,8 @@ class Public:
 
     def _route(self, request: Request, body: bytes) -> Answer:
         """What to do for a request; to be done in a thread."""
-        path, reads = request.url.path, request.method in ("GET", "HEAD")
+        path: str = request.scope["path"]
+        reads = request.method in ("GET", "HEAD")
         if match := _CRL_PATH.fullmatch(path):
             authority, partition = match[1], int(match[2])
             return (lambda: self._revocation_list(authority, partition)) if reads else _wrong_method

@@ -5,7 +5,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -13,10 +12,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from fleetpki.errors import FleetError
 from fleetpki.web.connection import Connection
 
-_BACKLOG = 1024
 _KEEP_ALIVE_S = 30
 _MAX_CONNECTIONS = 4000
 
@@ -60,16 +57,3 @@ def make_server(app: ASGIApp, tls: ssl.SSLContext | None) -> Server:
             ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
         )
     )
-
-
-def listen(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket; FleetError that names the setting when there can be none."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server((address[0], port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise FleetError(
-            f"cannot listen on {host} port {port} ({setting}): {error.strerror}",
-            f"stop whatever uses the port, or change {setting} in fleet.toml; 0 turns this part off",
-            exit_code=4,
-        ) from error

@@ -158,9 +158,9 @@ class RunningFleet:
 
 
 @contextlib.contextmanager
-def running(workspace: Path) -> Iterator[RunningFleet]:
+def running(workspace: Path, **settings: Any) -> Iterator[RunningFleet]:
     """A new fleet, up until the end of the block."""
-    layout = make_fleet(workspace)
+    layout = make_fleet(workspace, **settings)
     process = start_up(layout)
     try:
         assert ready_line(process).startswith("fleetpki: ready"), process.communicate()

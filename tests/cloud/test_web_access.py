@@ -77,7 +77,7 @@ def test_other_certificates_of_ours_open_nothing(web: Web) -> None:
 )
 def test_a_wrong_token_is_nobody_s(web: Web, header: str) -> None:
     with web.client("api") as client:
-        answer = client.get(f"{API}/devices", headers={"Authorization": header.encode("latin-1")})
+        answer = client.get(f"{API}/devices", headers={b"Authorization": header.encode("latin-1")})
     assert answer.status_code == 401
 
 

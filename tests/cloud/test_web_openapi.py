@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.app import api_without_fleet
+from fleetpki.web.logins import FailedLogins
 from tests.cloud.web_fixtures import Web, running_web
 
 EXAMPLES = 6
@@ -34,7 +35,7 @@ def test_everything_is_described() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_every_answer_is_as_described(web: Web, operation: Any) -> None:
-    headers = {"Authorization": f"Bearer {web.tokens[ApiRole.CA_OFFICER]}"}
+    authorization = {"Authorization": f"Bearer {web.tokens[ApiRole.CA_OFFICER]}"}
 
     @seed(1)
     @settings(
@@ -46,9 +47,10 @@ def test_every_answer_is_as_described(web: Web, operation: Any) -> None:
     )
     @given(operation.as_strategy())
     def is_as_described(case: Any) -> None:
+        web.apps["api"].state.failed_logins = FailedLogins()  # wrong tokens are tried on purpose
+        case.headers = {**(case.headers or {}), **authorization}
         case.call_and_validate(
             base_url=web.url("api"),
-            headers=headers,
             verify=str(web.anchors),
             excluded_checks=[positive_data_acceptance],  # rules refuse what is well-formed, too
         )

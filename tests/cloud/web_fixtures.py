@@ -25,7 +25,8 @@ from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry import audit, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import ApiRole, AuditEntry, Certificate, CertificateState
-from fleetpki.web.listeners import listeners
+from fleetpki.web.doors import doors
+from fleetpki.web.listeners import APPS
 from fleetpki.web.server import make_server
 from fleetpki.web.tls import server_context
 from tests.cloud.broker_fixtures import Identity, make_fleet
@@ -157,9 +158,9 @@ def running_web(workspace: Path, *names: str, **settings: Any) -> Iterator[Web]:
     apps: dict[str, Any] = {}
     listening: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
-        for door in listeners(fleet):
+        for door in doors(fleet.settings):
             if door.name in names:
-                apps[door.name] = door.make_app(fleet)
+                apps[door.name] = APPS[door.name](fleet)
                 context = tls if door.uses_tls else None
                 listening[door.name] = stack.enter_context(serving(apps[door.name], context))
         yield Web(fleet, workspace, listening, apps, _tokens(fleet.context))

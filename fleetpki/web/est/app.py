@@ -64,8 +64,8 @@ class Est:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        operation = OPERATIONS[request.url.path.removeprefix(PREFIX)]
-        peer = Peer(request.state.certificate_id)
+        operation = OPERATIONS[request.scope["path"].removeprefix(PREFIX)]
+        peer = Peer(request.scope["state"]["certificate_id"])
         body = await request.body()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._run, operation, peer, body)
@@ -89,7 +89,7 @@ def make_est(fleet: Fleet) -> ASGIApp:
 
 
 def _objection(request: Request) -> Response | None:
-    path = request.url.path
+    path: str = request.scope["path"]
     operation = OPERATIONS.get(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
     if operation is None:
         return _text(404, "bad_message: no such EST operation")
