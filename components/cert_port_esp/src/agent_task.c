@@ -23,6 +23,7 @@
 #include "event_queue.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
+#include "keys.h"
 #include "long_call.h"
 #include "mqtt_link.h"
 #include "nvs_store.h"
@@ -71,6 +72,21 @@ static void print_line(void *ctx, const char *text)
     puts(text);
 }
 
+static void print_key_line(const char *line)
+{
+    puts(line);
+}
+
+static void print_efuses(void *ctx, bool plan)
+{
+    (void)ctx;
+    if (plan) {
+        keys_print_plan(print_key_line);
+    } else {
+        keys_print(s_agent.identity.key_kind, s_agent.identity.key, s_agent.identity.key_len, print_key_line);
+    }
+}
+
 #if CONFIG_IDF_TARGET_LINUX
 static cert_status_t power_cycle(void *ctx)
 {
@@ -103,6 +119,7 @@ static void run_line(const char *line)
         .port = &agent_port,
         .log_level = agent_port_log_level(),
         .print = print_line,
+        .efuses = print_efuses,
 #if CONFIG_IDF_TARGET_LINUX
         .power_cycle = power_cycle,
 #endif
@@ -208,6 +225,7 @@ static esp_err_t init_agent(const cert_port_esp_bootstrap_t *bootstrap)
         .bootstrap_key_len = bootstrap->key_len,
         .anchors_pem = bootstrap->anchors_pem,
         .key_type = KEY_TYPE,
+        .key_backend = keys_backend(),
         .build_time = CERT_PORT_BUILD_TIME,
         .backoff_min_ms = s_boot_settings.backoff_min_ms,
         .backoff_max_ms = s_boot_settings.backoff_max_ms,

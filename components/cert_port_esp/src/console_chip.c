@@ -22,6 +22,8 @@ static const esp_console_cmd_t s_commands[] = {
     { .command = "csr",
       .hint = "[ec|rsa]",
       .help = "Make a key and print a request for it; the key is forgotten again" },
+    { .command = "keys", .help = "How private keys are kept, and in which eFuse blocks" },
+    { .command = "efuse-plan", .help = "Which eFuses would be burned, for good" },
     { .command = "config", .hint = "get [KEY] | set KEY VALUE", .help = "Show or change a setting" },
     { .command = "restart", .help = "Restart the device" },
     { .command = "powercycle", .help = "Restart and lose the memory that survives a restart" },

@@ -12,6 +12,7 @@
 #include "failure.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
+#include "keys.h"
 #include "mqtt_client.h"
 
 #define LAST_WILL "{\"state\":\"lost\"}"
@@ -149,6 +150,12 @@ static const char *last_will_topic(const cert_connect_t *request, char *buf, siz
 
 static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, const char *host, uint32_t port)
 {
+    keys_tls_t key;
+    cert_status_t status = keys_for_tls(request->key_kind, request->key, request->key_len, &key);
+    if (status != CERT_OK) {
+        ESP_LOGE(TAG, "the key of the identity cannot be used: %s", cert_status_code(status));
+        return NULL;
+    }
     char topic[CERT_TOPIC_MAX]; /* copied by the client */
     const esp_mqtt_client_config_t config = {
         .broker.address = { .hostname = host, .port = port, .transport = MQTT_TRANSPORT_OVER_SSL },
@@ -156,8 +163,9 @@ static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, cons
         .credentials.client_id = request->client_id,
         .credentials.authentication = {
             .certificate = request->chain_pem,
-            .key = (const char *)request->key,
-            .key_len = request->key_len,
+            .key = key.der,
+            .key_len = key.der_len,
+            .ds_data = key.ds_data,
         },
         .session = {
             .protocol_ver = MQTT_PROTOCOL_V_3_1_1,
@@ -186,7 +194,7 @@ void mqtt_link_open(const cert_connect_t *request, const char *host, uint32_t po
     s_link.connection = request->connection;
     s_link.client = start_client(request, host, port);
     if (s_link.client == NULL) {
-        post_end(CERT_FAILURE_NETWORK, "no resources for an MQTT client");
+        post_end(CERT_FAILURE_NETWORK, "no resources for an MQTT client, or no key");
     }
 }
 
@@ -214,6 +222,7 @@ void mqtt_link_close(void)
     s_link.has_ended = true;
     esp_mqtt_client_destroy(s_link.client);
     s_link.client = NULL;
+    keys_forget_tls();
     event_message_free(s_link.incoming);
     s_link.incoming = NULL;
 }
