@@ -7,7 +7,10 @@
 #include "sdkconfig.h"
 #include "soc/soc_caps.h"
 
-#if SOC_EFUSE_KEY_PURPOSE_FIELD
+/* The target `linux` has no peripherals; some chips know no purposes of keys. */
+#define HAS_KEY_BLOCKS (SOC_EFUSE_KEY_PURPOSE_FIELD && !CONFIG_IDF_TARGET_LINUX)
+
+#if HAS_KEY_BLOCKS
 #include "efuse_keys.h"
 #endif
 
@@ -31,7 +34,7 @@ void keys_print(cert_key_kind_t kind, const uint8_t *ref, size_t ref_len, void (
     (void)kind;
     (void)ref;
     (void)ref_len;
-#if SOC_EFUSE_KEY_PURPOSE_FIELD
+#if HAS_KEY_BLOCKS
     efuse_keys_print(print);
 #else
     print("keys: this platform has no eFuse blocks for keys of ours");
