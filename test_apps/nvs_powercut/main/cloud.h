@@ -22,7 +22,7 @@ void cloud_receive(cert_identity_kind_t identity, const char *topic, const char 
 void cloud_push_rotation(void);
 void cloud_order_rotation(void);
 
-/** @brief Send the device trust anchors of the next version, signed. The version is the result of the other function. */
+/** @brief Send the device trust anchors of the next version, signed; cloud_trust_version() is that version. */
 void cloud_push_trust(void);
 uint32_t cloud_trust_version(void);
 

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 /*
- * Makes the firmware crash whenever it is about to connect with an identity on trial, from `sabotage HOW` at the console
- * until the next loss of power: as firmware would that cannot stand something in a new certificate.
+ * Makes the firmware crash whenever it is about to connect with an identity on trial, from `sabotage HOW` at the
+ * console until the next loss of power: as firmware would that cannot stand something in a new certificate.
  */
 #include <stdio.h>
 
