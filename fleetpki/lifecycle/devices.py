@@ -9,6 +9,7 @@ from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.lifecycle.context import OPERATOR, Context
 from fleetpki.lifecycle.parties import known_device
 from fleetpki.registry.models import Device
+from fleetpki.registry.tags import put_tags
 
 MAX_TAGS = 32
 UNCHANGED: Final = "\0unchanged"
@@ -41,7 +42,7 @@ def update_device(
             tx.audit("device.grouped", device_id, group=group)
         if tags is not None and tags != device.tags:
             check_tags(tags)
-            device.tags = tags
+            put_tags(tx.session, device, tags)
             tx.audit("device.tagged", device_id, tags=tags)
         tx.session.flush()
         return device

@@ -19,8 +19,8 @@ from fleetpki.pki.identifiers import is_device_id, key_digest
 from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import Certificate, Device, DeviceState, RotationState
+from fleetpki.registry.tags import put_tags
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,10 @@ def _new_device(tx: Transaction, facts: Facts) -> Device:
         hardware=application.hardware,
         batch=facts.batch.name,
         group=allowed.group if allowed else None,
-        tags=allowed.tags if allowed else {},
     )
     tx.session.add(device)
+    if allowed is not None and allowed.tags:
+        put_tags(tx.session, device, allowed.tags)
     tx.audit("device.created", device.device_id, batch=facts.batch.name)
     return device
 
@@ -143,9 +144,9 @@ def _record(
     admission.require_pace(tx.session, facts.batch, tx.now)
     if facts.device is not None:
         _leave_former_life(tx, device, key, facts.application.sender)
-    serialize(tx.session.connection(), "key", key.digest)
-    issuance.require_own_key(tx, device.device_id, key.digest)
-    issuance.require_not_replaced(tx, device.device_id, key.digest, request_id)
+    holders = issuance.holders_of(tx, key.digest)
+    issuance.require_own_key(holders, device.device_id)
+    issuance.require_not_replaced(holders, device.device_id, request_id)
     return issuance.record(ctx, tx, device, key.public, request_id, batch=facts.batch.name)
 
 

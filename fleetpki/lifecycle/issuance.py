@@ -27,6 +27,7 @@ from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
+from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
     Authority,
@@ -38,20 +39,25 @@ from fleetpki.registry.models import (
 )
 
 
-def require_own_key(tx: Transaction, device_id: str, key_digest: str) -> None:
+def holders_of(tx: Transaction, key_digest: str) -> Sequence[Certificate]:
+    """Everything ever certified for a key, which nobody else gets certified meanwhile."""
+    serialize(tx.session.connection(), "key", key_digest)
+    return queries.certificates_with_key(tx.session, key_digest)
+
+
+def require_own_key(holders: Sequence[Certificate], device_id: str) -> None:
     """Refuse a key that somebody else has: a clone, a copied flash image or a broken random generator."""
-    holders = queries.certificates_with_key(tx.session, key_digest)
     if any(holder.device_id != device_id for holder in holders):
         raise Rejected(Code.WEAK_KEY, "this key is another holder's; make a new one from good randomness")
 
 
-def require_not_replaced(tx: Transaction, device_id: str, key_digest: str, request_id: str) -> None:
+def require_not_replaced(holders: Sequence[Certificate], device_id: str, request_id: str) -> None:
     """Refuse a late copy of a request whose certificate a newer request has replaced."""
     if any(
         certificate.device_id == device_id
         and certificate.request_id == request_id
         and certificate.revocation_reason == REPLACED
-        for certificate in queries.certificates_with_key(tx.session, key_digest)
+        for certificate in holders
     ):
         raise Rejected(Code.STALE, "a newer request has replaced this one")
 
@@ -189,7 +195,8 @@ def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -
             certificate_id=certificate.certificate_id,
             serial=certificate.serial,
         )
-        rotation = queries.rotation_to(tx.session, certificate)
+        is_enrolment = certificate.batch is not None
+        rotation = None if is_enrolment else queries.rotation_to(tx.session, certificate)
         if rotation is not None:
             advance(tx, rotation, RotationState.ISSUED)
     if certificate.state not in LIVE_CERTIFICATE:

@@ -7,7 +7,7 @@ candidate until the device has been seen connected with it (``status``).
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -121,7 +121,7 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERAT
         recorded = queries.pending_certificate(tx.session, device_id)
         if recorded is None or recorded.key_digest != csr.key_digest:
             device, _ = _require_idle(ctx, tx, device_id)
-            _require_fresh_key(tx, device_id, csr)
+            _require_fresh_key(issuance.holders_of(tx, csr.key_digest), device_id)
             recorded = issuance.record(ctx, tx, device, csr.public_key, None)
     if recorded.state != CertificateState.RECORDED:
         return recorded
@@ -304,25 +304,25 @@ def _answer_to(
         return earlier
     if rotation.state not in BEFORE_STAGED:
         raise Rejected(Code.STALE, f"the rotation is {rotation.state}")
-    issuance.require_not_replaced(tx, device.device_id, csr.key_digest, rotation.rotation_id)
-    _require_asked_key(tx, rotation, csr)
+    holders = issuance.holders_of(tx, csr.key_digest)
+    issuance.require_not_replaced(holders, device.device_id, rotation.rotation_id)
+    _require_asked_key(holders, rotation, csr)
     recorded = issuance.record(ctx, tx, device, csr.public_key, rotation.rotation_id)
     rotation.new = recorded
     return recorded
 
 
-def _require_asked_key(tx: Transaction, rotation: Rotation, csr: AcceptedCsr) -> None:
+def _require_asked_key(holders: Sequence[Certificate], rotation: Rotation, csr: AcceptedCsr) -> None:
     if rotation.key == KeyRequest.SAME:
         if csr.key_digest != rotation.old.key_digest:
             raise Rejected(Code.KEY_MISMATCH, "the rotation keeps the current key; the request has another")
         return
     if csr.key_type != rotation.key:
         raise Rejected(Code.KEY_MISMATCH, f"the rotation asks for {rotation.key}, not {csr.key_type}")
-    _require_fresh_key(tx, rotation.device_id, csr)
+    _require_fresh_key(holders, rotation.device_id)
 
 
-def _require_fresh_key(tx: Transaction, device_id: str, csr: AcceptedCsr) -> None:
-    issuance.require_own_key(tx, device_id, csr.key_digest)
-    used = queries.certificates_with_key(tx.session, csr.key_digest)
-    if any(certificate.activated_at is not None for certificate in used):
+def _require_fresh_key(holders: Sequence[Certificate], device_id: str) -> None:
+    issuance.require_own_key(holders, device_id)
+    if any(certificate.activated_at is not None for certificate in holders):
         raise Rejected(Code.KEY_MISMATCH, "the rotation asks for a new key; this one has been in use")

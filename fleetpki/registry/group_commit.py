@@ -71,15 +71,17 @@ class _Group:
     def end(self) -> None:
         """Commit, unless the database has failed one of the members."""
         self.ended = True
-        with self.connection:
-            if self.error is not None:
-                return
-            try:
+        try:
+            if self.error is None:
                 audit.append(self.connection, self.entries)
                 self.connection.commit()
                 self.durable = True
-            except Exception as error:  # every member raises it
-                self.error = error
+        except Exception as error:  # every member raises it
+            self.error = error
+        finally:
+            if not self.durable:
+                self.connection.invalidate()  # nobody knows what state it is in
+            self.connection.close()
 
 
 class GroupCommit:

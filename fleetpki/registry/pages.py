@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from fleetpki.registry.models import (
     OPEN_ROTATION,
@@ -21,6 +21,7 @@ from fleetpki.registry.models import (
     ClaimState,
     Device,
     DeviceState,
+    DeviceTag,
     Role,
     Rotation,
     RotationState,
@@ -39,20 +40,36 @@ def devices(
     prefix: str | None = None,
     expires_before: datetime | None = None,
 ) -> Sequence[Device]:
-    """Devices by id."""
+    """Devices by id; those whose certificates end before a time by that, the first to end first."""
     query = _only(select(Device), {Device.state: state, Device.group: group, Device.batch: batch})
-    if tag is not None:
-        query = query.where(Device.tags[tag[0]].as_string() == tag[1])
     if prefix is not None:
         query = query.where(Device.device_id >= prefix, Device.device_id < prefix + "\x7f")
+    key: Any = Device.device_id
+    if tag is not None:
+        query = query.join(DeviceTag, DeviceTag.device_id == Device.device_id)
+        query = query.where(DeviceTag.key == tag[0], DeviceTag.value == tag[1])
+        key = DeviceTag.device_id
     if expires_before is not None:
-        expiring = select(Certificate.device_id).where(
-            Certificate.state == CertificateState.ACTIVE, Certificate.not_after < expires_before
-        )
-        query = query.where(Device.device_id.in_(expiring))
+        return session.scalars(_by_expiry(query, expires_before, after).limit(limit)).all()
     if after is not None:
-        query = query.where(Device.device_id > after)
-    return session.scalars(query.order_by(Device.device_id).limit(limit)).all()
+        query = query.where(key > after)
+    return session.scalars(query.order_by(key).limit(limit)).all()
+
+
+def _by_expiry(query: Select[Any], before: datetime, after: str | None) -> Select[Any]:
+    position = tuple_(Certificate.not_after, Certificate.id)
+    query = query.join(Certificate, Certificate.device_id == Device.device_id).where(
+        Certificate.state == CertificateState.ACTIVE, Certificate.not_after < before
+    )
+    if after is not None:
+        reached = aliased(Certificate)
+        query = query.where(
+            position
+            > select(reached.not_after, reached.id)
+            .where(reached.device_id == after, reached.state == CertificateState.ACTIVE)
+            .scalar_subquery()
+        )
+    return query.order_by(Certificate.not_after, Certificate.id)
 
 
 def active_certificates(session: Session, found: Sequence[Device]) -> dict[str | None, Certificate]:

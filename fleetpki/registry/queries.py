@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from fleetpki.registry.models import (
@@ -19,6 +19,23 @@ from fleetpki.registry.models import (
     Rotation,
 )
 
+# What every message of a device asks is built once: building a statement costs as much as running it.
+
+_CERTIFICATE = select(Certificate).where(Certificate.certificate_id == bindparam("certificate_id"))
+_OF_DEVICE = select(Certificate).where(Certificate.device_id == bindparam("device_id"))
+_ACTIVE_CERTIFICATE = _OF_DEVICE.where(Certificate.state == CertificateState.ACTIVE)
+_PENDING_CERTIFICATE = _OF_DEVICE.where(Certificate.state.in_(PENDING_CERTIFICATE))
+_CURRENT_CERTIFICATES = _OF_DEVICE.where(
+    Certificate.state.in_((*PENDING_CERTIFICATE, CertificateState.ACTIVE))
+)
+_CERTIFICATES_WITH_KEY = (
+    select(Certificate).where(Certificate.key_digest == bindparam("key_digest")).order_by(Certificate.id)
+)
+_OPEN_ROTATION = select(Rotation).where(
+    Rotation.device_id == bindparam("device_id"), Rotation.state.in_(OPEN_ROTATION)
+)
+_ROTATION_TO = select(Rotation).where(Rotation.new_key == bindparam("new_key"))
+
 
 def devices(session: Session) -> Sequence[Device]:
     """All devices by id."""
@@ -32,7 +49,7 @@ def device(session: Session, device_id: str, *, lock: bool = False) -> Device | 
 
 def certificate(session: Session, certificate_id: str) -> Certificate | None:
     """The certificate with this id."""
-    return session.scalar(select(Certificate).where(Certificate.certificate_id == certificate_id))
+    return session.scalar(_CERTIFICATE, {"certificate_id": certificate_id})
 
 
 def certificates(session: Session, device_id: str) -> Sequence[Certificate]:
@@ -43,33 +60,22 @@ def certificates(session: Session, device_id: str) -> Sequence[Certificate]:
 
 def active_certificate(session: Session, device_id: str) -> Certificate | None:
     """The certificate a device works with."""
-    return session.scalar(
-        select(Certificate).where(
-            Certificate.device_id == device_id, Certificate.state == CertificateState.ACTIVE
-        )
-    )
+    return session.scalar(_ACTIVE_CERTIFICATE, {"device_id": device_id})
 
 
 def pending_certificate(session: Session, device_id: str) -> Certificate | None:
     """The certificate made for a device that it has not yet made its own."""
-    return session.scalar(
-        select(Certificate).where(
-            Certificate.device_id == device_id, Certificate.state.in_(PENDING_CERTIFICATE)
-        )
-    )
+    return session.scalar(_PENDING_CERTIFICATE, {"device_id": device_id})
 
 
 def current_certificates(session: Session, device_id: str) -> Sequence[Certificate]:
     """The certificate a device works with, and the one made for it."""
-    current = (*PENDING_CERTIFICATE, CertificateState.ACTIVE)
-    query = select(Certificate).where(Certificate.device_id == device_id, Certificate.state.in_(current))
-    return session.scalars(query).all()
+    return session.scalars(_CURRENT_CERTIFICATES, {"device_id": device_id}).all()
 
 
 def certificates_with_key(session: Session, key_digest: str) -> Sequence[Certificate]:
     """Everything ever certified for this key, oldest first."""
-    query = select(Certificate).where(Certificate.key_digest == key_digest).order_by(Certificate.id)
-    return session.scalars(query).all()
+    return session.scalars(_CERTIFICATES_WITH_KEY, {"key_digest": key_digest}).all()
 
 
 def rotations(session: Session, device_id: str) -> Sequence[Rotation]:
@@ -90,14 +96,12 @@ def rotation(session: Session, device_id: str, rotation_id: str) -> Rotation | N
 
 def open_rotation(session: Session, device_id: str) -> Rotation | None:
     """The rotation a device is in."""
-    return session.scalar(
-        select(Rotation).where(Rotation.device_id == device_id, Rotation.state.in_(OPEN_ROTATION))
-    )
+    return session.scalar(_OPEN_ROTATION, {"device_id": device_id})
 
 
 def rotation_to(session: Session, new: Certificate) -> Rotation | None:
     """The rotation that brings this certificate."""
-    return session.scalar(select(Rotation).where(Rotation.new_key == new.id))
+    return session.scalar(_ROTATION_TO, {"new_key": new.id})
 
 
 def open_alerts(session: Session, subjects: Sequence[str]) -> Sequence[Alert]:

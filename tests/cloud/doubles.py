@@ -152,6 +152,9 @@ class ReusedPostgres(ReusedRegistry):
         super().__init__(server.url("registry"), hierarchy)
         server.create("pristine", template="registry")
 
+    def terminate_connections(self) -> None:
+        self._server.terminate_connections("registry")
+
     def _put_back(self) -> None:
         self._server.drop("registry")
         self._server.create("registry", template="pristine")

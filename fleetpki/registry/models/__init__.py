@@ -14,7 +14,15 @@ from fleetpki.registry.models.certificates import (
     RevocationList,
     Role,
 )
-from fleetpki.registry.models.devices import AllowedDevice, Batch, Claim, ClaimState, Device, DeviceState
+from fleetpki.registry.models.devices import (
+    AllowedDevice,
+    Batch,
+    Claim,
+    ClaimState,
+    Device,
+    DeviceState,
+    DeviceTag,
+)
 from fleetpki.registry.models.messages import AuditEntry, OutboxKind, OutboxMessage
 from fleetpki.registry.models.operators import Alert, AlertEvent, AlertNotice, ApiRole, ApiToken
 from fleetpki.registry.models.rotations import (
@@ -52,6 +60,7 @@ __all__ = [
     "ClaimState",
     "Device",
     "DeviceState",
+    "DeviceTag",
     "Initiator",
     "OutboxKind",
     "OutboxMessage",

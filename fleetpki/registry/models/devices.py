@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleetpki.registry.models.base import Base, at_most_one
@@ -55,7 +55,7 @@ class Device(Base):
     __tablename__ = "devices"
 
     device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    state: Mapped[DeviceState] = mapped_column(index=True)
+    state: Mapped[DeviceState]
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
     generation: Mapped[int | None]
@@ -64,13 +64,24 @@ class Device(Base):
     """The trust anchors it says it uses."""
     trust_sent: Mapped[int] = mapped_column(default=0, index=True)
     """The newest ones it was sent."""
-    batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"), index=True)
-    group: Mapped[str | None] = mapped_column(String(64), index=True)
+    batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
+    group: Mapped[str | None] = mapped_column(String(64))
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Written by ``registry.tags``, which also writes the rows they are found by."""
     version: Mapped[int] = mapped_column()
     reenroll_until: Mapped[datetime | None]
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's declaration
+
+
+class DeviceTag(Base):
+    """A tag of a device, as devices are found by it."""
+
+    __tablename__ = "device_tags"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id"), primary_key=True, index=True)
 
 
 class AllowedDevice(Base):
@@ -103,4 +114,8 @@ class Claim(Base):
     decided_by: Mapped[str | None]
 
 
+Index("devices_by_state", Device.state, Device.device_id)
+Index("devices_by_group", Device.group, Device.device_id)
+Index("devices_by_batch", Device.batch, Device.device_id)
+Index("claims_by_state", Claim.state, Claim.id)
 at_most_one("one_waiting_claim", Claim.device_id, (ClaimState.WAITING,))

@@ -90,9 +90,9 @@ class Rotation(Base):
     mode: Mapped[RotationMode]
     initiator: Mapped[Initiator]
     key: Mapped[str] = mapped_column(String(16))
-    state: Mapped[RotationState] = mapped_column(index=True)
+    state: Mapped[RotationState]
     old_key: Mapped[int] = mapped_column(ForeignKey("certificates.id"))
-    new_key: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"))
+    new_key: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"), index=True)
     campaign_id: Mapped[str | None] = mapped_column(ForeignKey("campaigns.campaign_id"))
     deadline: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -108,6 +108,7 @@ class Rotation(Base):
 
 
 at_most_one("one_open_rotation", Rotation.device_id, OPEN_ROTATION)
+Index("rotations_by_state", Rotation.state, Rotation.device_id, Rotation.rotation_id)
 Index("rotations_by_campaign", Rotation.campaign_id, Rotation.created_at)
 _REPEATED = text("repeat_at IS NOT NULL")
 Index("rotations_by_repeat", Rotation.repeat_at, sqlite_where=_REPEATED, postgresql_where=_REPEATED)

@@ -180,9 +180,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device_id"),
     )
     with op.batch_alter_table("devices", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_devices_batch"), ["batch"], unique=False)
-        batch_op.create_index(batch_op.f("ix_devices_group"), ["group"], unique=False)
-        batch_op.create_index(batch_op.f("ix_devices_state"), ["state"], unique=False)
+        batch_op.create_index("devices_by_batch", ["batch", "device_id"], unique=False)
+        batch_op.create_index("devices_by_group", ["group", "device_id"], unique=False)
+        batch_op.create_index("devices_by_state", ["state", "device_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_devices_trust_sent"), ["trust_sent"], unique=False)
 
     op.create_table(
@@ -242,7 +242,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.create_index("certificates_by_batch", ["batch", "recorded_at"], unique=False)
-        batch_op.create_index("certificates_by_expiry", ["state", "not_after"], unique=False)
+        batch_op.create_index("certificates_by_expiry", ["state", "not_after", "id"], unique=False)
         batch_op.create_index(
             "certificates_by_look",
             ["look_at"],
@@ -294,6 +294,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("claims", schema=None) as batch_op:
+        batch_op.create_index("claims_by_state", ["state", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_claims_device_id"), ["device_id"], unique=False)
         batch_op.create_index(
             "one_waiting_claim",
@@ -302,6 +303,20 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('waiting')"),
             postgresql_where=sa.text("state IN ('waiting')"),
         )
+
+    op.create_table(
+        "device_tags",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(length=64), nullable=False),
+        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"],
+            ["devices.device_id"],
+        ),
+        sa.PrimaryKeyConstraint("key", "value", "device_id"),
+    )
+    with op.batch_alter_table("device_tags", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_device_tags_device_id"), ["device_id"], unique=False)
 
     op.create_table(
         "rotations",
@@ -341,7 +356,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device_id", "rotation_id"),
     )
     with op.batch_alter_table("rotations", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_rotations_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_rotations_new_key"), ["new_key"], unique=False)
         batch_op.create_index(
             "one_open_rotation",
             ["device_id"],
@@ -357,3 +372,4 @@ def upgrade() -> None:
             sqlite_where=sa.text("repeat_at IS NOT NULL"),
             postgresql_where=sa.text("repeat_at IS NOT NULL"),
         )
+        batch_op.create_index("rotations_by_state", ["state", "device_id", "rotation_id"], unique=False)
