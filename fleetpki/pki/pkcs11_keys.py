@@ -70,13 +70,6 @@ class Token:
         )
 
 
-def forget_sessions() -> None:
-    """Log out of all tokens, and forget which refused their PIN."""
-    with _in_use:
-        _sessions.clear()
-        _wrong_pin.clear()
-
-
 class TokenKey(ec.EllipticCurvePrivateKey):
     """An EC key on a token, as the library ``cryptography`` wants keys."""
 
