@@ -10,6 +10,7 @@
 
 #include "key_backend.h"
 #include "mbedtls/base64.h"
+#include "mbedtls/oid.h"
 #include "mbedtls/x509_crt.h"
 #include "mbedtls_compat.h"
 
