@@ -9,12 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import issuing, revocation
+from bench import issuing, lists, ocsp, registry, revocation, workers
 from bench.report import Figure, show, write
 
 BENCHMARKS: dict[str, Callable[[Path, int], list[Figure]]] = {
     "issuing": issuing.measure,
+    "workers": workers.measure,
+    "ocsp": ocsp.measure,
     "revocation": revocation.measure,
+    "lists": lists.measure,
+    "registry": registry.measure,
 }
 
 

@@ -19,7 +19,8 @@ _PROGRAMS = Path("/usr/lib/postgresql")
 _SERVER_USER = "postgres"  # the server refuses to run as root; Debian's package makes this user
 _DATABASE_USER = "fleetpki"
 _INITDB = ("-U", _DATABASE_USER, "-A", "trust", "--no-sync", "-E", "UTF8")
-_SERVER = ("-h", "", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+_SERVER = ("-h", "", "-c", "max_connections=200")
+_FORGETFUL = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
 class PostgresServer:
@@ -59,8 +60,8 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a server; it does not wait for the disk, and nothing is left of it afterwards.
+def running_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Start a server; it waits for the disk only where asked to, and nothing is left of it afterwards.
 
     Its folder is not pytest's: the path of a Unix socket is short, and the server's user must get there.
     """
@@ -71,7 +72,15 @@ def running_server() -> Iterator[PostgresServer]:
     try:
         command: list[str | Path] = [_program("initdb"), "-D", folder / "data", *_INITDB]
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True, timeout=120)
-        command = [_program("postgres"), "-D", folder / "data", "-k", folder, *_SERVER]
+        command = [
+            _program("postgres"),
+            "-D",
+            folder / "data",
+            "-k",
+            folder,
+            *_SERVER,
+            *(() if durable else _FORGETFUL),
+        ]
         with (
             (folder / "log").open("wb") as log,
             subprocess.Popen(command, user=user, cwd="/", stdout=log, stderr=log) as process,

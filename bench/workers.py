@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Enrolments per second with one and with two worker processes on one PostgreSQL."""
+
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sqlalchemy import select
+
+from bench.cloud import make_fleet
+from bench.csrs import make_csrs
+from bench.report import Figure
+from fleetpki import lifecycle
+from fleetpki.fleet import Fleet
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import Certificate, Role
+from tests.cloud.postgres import running_server
+
+_THREADS = 16
+
+
+def measure(scratch: Path, seconds: int) -> list[Figure]:
+    """One worker first; then two share the load, and the database."""
+    with running_server(durable=True) as server:
+        rates = {}
+        for workers in (1, 2):
+            database = f"workers_{workers}"
+            server.create(database)
+            fleet = make_fleet(scratch / database, database_url=server.url(database))
+            rates[workers] = _rate(fleet.layout.directory, workers, seconds)
+    return [
+        Figure(
+            "enrolments, two workers on PostgreSQL", rates[2], "1/s", "one worker", rates[1], note="durable"
+        )
+    ]
+
+
+def _rate(directory: Path, workers: int, seconds: int) -> float:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers) as pool:
+        jobs = [(directory, f"worker-{number}", seconds) for number in range(workers)]
+        return sum(pool.starmap(_enroll, jobs))
+
+
+def _enroll(directory: Path, prefix: str, seconds: int) -> float:
+    fleet = Fleet.open(directory)
+    with reading(fleet.sessions) as session:
+        query = select(Certificate.certificate_id).where(Certificate.role == Role.BOOTSTRAP)
+        sender = session.scalars(query).one()
+    assert sender is not None
+    csrs = make_csrs(seconds * 2000, prefix)
+    end = time.perf_counter() + seconds
+
+    def one(job: tuple[str, str]) -> int:
+        if time.perf_counter() > end:
+            return 0
+        name, csr = job
+        lifecycle.enroll(fleet.context, device_id=name, sender=str(sender), request_id=name, csr_pem=csr)
+        return 1
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return sum(threads.map(one, csrs)) / seconds
