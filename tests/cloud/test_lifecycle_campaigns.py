@@ -4,6 +4,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def devices(fleet: Fleet) -> list[FakeDevice]:
     return [fleet.device(f"sensor-{number}") for number in range(5)]
 
 
-def begin(fleet: Fleet, rate: int = 100, limit: int = 100, **selector: object) -> str:
+def begin(fleet: Fleet, rate: int = 100, limit: int = 100, **selector: Any) -> str:
     return campaigns.create(
         fleet.ctx,
         selector=Selector.model_validate(selector),
@@ -161,7 +162,7 @@ def test_the_selector_chooses(
     fleet: Fleet,
     clock: Clock,
     devices: list[FakeDevice],
-    selector: dict[str, object],
+    selector: dict[str, Any],
     selected: list[str],
 ) -> None:
     placed = {
@@ -184,7 +185,7 @@ def test_the_selector_chooses(
     [{"group": "south"}, {"batch": "b-9"}, {"issuer_id": "0"}, {"expires_before": "2000-01-01T00:00Z"}],
 )
 def test_a_campaign_for_nobody_is_refused(
-    fleet: Fleet, devices: list[FakeDevice], selector: dict[str, object]
+    fleet: Fleet, devices: list[FakeDevice], selector: dict[str, Any]
 ) -> None:
     with pytest.raises(NotFound, match="no device"):
         begin(fleet, **selector)

@@ -130,6 +130,7 @@ def test_everything_dashboard_and_rules_ask_for_exists(fleet: Fleet, clock: Cloc
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 def test_prometheus_accepts_the_rules_and_they_fire_when_they_should() -> None:
-    for command in (["check", "rules", RULES], ["test", "rules", RULE_TESTS]):
-        done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
+    for what, file in (("check", RULES), ("test", RULE_TESTS)):
+        command = ["promtool", what, "rules", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
