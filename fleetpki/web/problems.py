@@ -7,7 +7,8 @@ import logging
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.responses import JSONResponse
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected, Unavailable
@@ -15,6 +16,9 @@ from fleetpki.errors import Code, FleetError, NotFound, Rejected, Unavailable
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+#: The registry cannot be used now: locked, gone, its disk full, or everybody wants it at once.
+UNUSABLE = (OperationalError, PoolExhausted)
 
 _BAD_INPUT = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 _WRONG_INPUT, _ENVIRONMENT = 2, 4  # exit codes
@@ -73,8 +77,8 @@ def fleet_error_response(error: FleetError) -> JSONResponse:
     return problem_response(status, Code.NOT_ALLOWED, error.message, hint=error.hint)
 
 
-def registry_error_response(error: OperationalError) -> JSONResponse:
-    """The registry cannot be used now: locked, gone, or its disk is full."""
+def registry_error_response(error: SQLAlchemyError) -> JSONResponse:
+    """The registry cannot be used now."""
     log.error("the registry cannot be used: %s", error)
     return problem_response(
         503, Code.STORAGE_ERROR, "the registry cannot be used now", headers={"Retry-After": "5"}

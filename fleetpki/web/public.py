@@ -18,7 +18,6 @@ from email.utils import format_datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +27,7 @@ from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context, authorities, ocsp, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web.body import BodyLimit
+from fleetpki.web.problems import UNUSABLE
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Public:
             return answer()
         except NotFound:
             return _nothing_here()
-        except (OperationalError, FleetError):
+        except (*UNUSABLE, FleetError):
             log.exception("a public request could not be served")
             return _text(503, "not now, try again later", {"Retry-After": "60"})
 

@@ -201,6 +201,16 @@ def test_authorities_and_their_lists_are_shown_and_signed_anew(officer: httpx.Cl
     assert "key_uri" not in officer.get(f"{API}/authorities/{name}").text
 
 
+def test_a_new_authority_is_requested_here_and_certified_elsewhere(officer: httpx.Client) -> None:
+    asked = officer.post(f"{API}/authorities/requests", json={"name": "issuing-2", "hosts": ["x.example"]})
+    assert asked.json()["csr"].startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    certificate = {"certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}
+    refused = officer.post(f"{API}/authorities/issuing-2/installation", json=certificate)
+    assert refused.status_code in (400, 409, 422)
+    made = officer.post(f"{API}/authorities/bootstrap", json={"name": "autumn-ca"})
+    assert (made.status_code, made.json()["kind"]) == (201, "bootstrap")
+
+
 def test_prometheus_shows_a_token_and_gets_the_metrics(web: Web, officer: httpx.Client) -> None:
     assert "fleetpki_" in officer.get("/metrics").text
     with web.api() as stranger:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -133,9 +133,11 @@ def _answer_errors(app: FastAPI) -> None:
     def failed(_request: Request, error: FleetError) -> Response:
         return problems.fleet_error_response(error)
 
-    @app.exception_handler(OperationalError)
-    def unusable(_request: Request, error: OperationalError) -> Response:
-        return problems.registry_error_response(error)
+    for kind in problems.UNUSABLE:
+
+        @app.exception_handler(kind)
+        def unusable(_request: Request, error: SQLAlchemyError) -> Response:
+            return problems.registry_error_response(error)
 
     @app.exception_handler(AccessRefused)
     def refused(_request: Request, error: AccessRefused) -> Response:

@@ -11,13 +11,34 @@ from fleetpki.lifecycle import Context, authorities, ceremony, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web.api.certificates import PEM
 from fleetpki.web.api.models import AuthorityOut, RevocationListOut
-from fleetpki.web.api.types import Pem
+from fleetpki.web.api.types import Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Operator, Viewer
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 AuthorityName = Annotated[str, Path(pattern=_NAME)]
 
 router = APIRouter(prefix="/authorities", tags=["authorities"])
+
+
+class AuthorityRequest(BaseModel):
+    """An issuing authority to be."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    hosts: Annotated[
+        list[Name], Field(min_length=1, max_length=100, description="The only ones it may certify")
+    ]
+
+
+class Requested(BaseModel):
+    """What the root has to certify."""
+
+    csr: str
+
+
+class NewBootstrapAuthority(BaseModel):
+    """An authority for the bootstrap certificates of a factory batch."""
+
+    name: Annotated[str, Field(pattern=_NAME)]
 
 
 class Installation(BaseModel):
@@ -32,6 +53,19 @@ def list_authorities(_caller: Viewer, ctx: Ctx) -> list[AuthorityOut]:
     """All authorities there are or were, oldest first."""
     with reading(ctx.sessions) as session:
         return [AuthorityOut.model_validate(each) for each in authorities.authorities(session)]
+
+
+@router.post("/requests", status_code=201, summary="Request an issuing authority")
+def request_authority(caller: CaOfficer, ctx: Ctx, body: AuthorityRequest) -> Requested:
+    """Make the key of a new issuing authority, and the request that is to be carried to the root."""
+    return Requested(csr=ceremony.request_authority(ctx, body.name, hosts=body.hosts, actor=caller.actor))
+
+
+@router.post("/bootstrap", status_code=201, summary="Make a bootstrap authority")
+def create_bootstrap_authority(caller: CaOfficer, ctx: Ctx, body: NewBootstrapAuthority) -> AuthorityOut:
+    """Make an authority for the bootstrap certificates of a factory batch: self-signed, below no root."""
+    ceremony.create_bootstrap_authority(ctx, body.name, actor=caller.actor)
+    return _shown(ctx, body.name)
 
 
 @router.get("/{name}", summary="Show an authority")

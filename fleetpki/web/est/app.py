@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,6 +19,7 @@ from fleetpki.web.body import BodyLimit
 from fleetpki.web.est import operations
 from fleetpki.web.est.messages import PKCS10
 from fleetpki.web.est.operations import Peer
+from fleetpki.web.problems import UNUSABLE
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Est:
             return operation.answer(self._ctx, peer, body)
         except Rejected as rejected:
             return _refusal(rejected)
-        except (OperationalError, FleetError):
+        except (*UNUSABLE, FleetError):
             log.exception("an EST request could not be served")
             return _text(503, "internal: not now, try again later", {"Retry-After": "60"})
         except Exception:
