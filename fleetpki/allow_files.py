@@ -60,7 +60,8 @@ def _csv_lines(name: str, text: str) -> Iterator[_Line]:
         _check_header(name, header)
         for row in reader:
             if row:
-                yield f"{name}, line {reader.line_num}", _csv_fields(header, row)
+                where = f"{name}, line {reader.line_num}"
+                yield where, _csv_fields(where, header, row)
     except csv.Error as error:
         raise FleetError(
             f"{name}, line {reader.line_num}: {error}", "correct the file", exit_code=2
@@ -77,9 +78,10 @@ def _check_header(name: str, header: list[str]) -> None:
         )
 
 
-def _csv_fields(header: list[str], row: list[str]) -> dict[str, Any]:
+def _csv_fields(where: str, header: list[str], row: list[str]) -> dict[str, Any]:
     if len(row) != len(header):
-        return {f"{len(row)} fields, the header has {len(header)}": row}
+        problem = f"{where}: {len(row)} fields, the header has {len(header)}"
+        raise FleetError(problem, "correct the file", exit_code=2)
     values = {column: value.strip() for column, value in zip(header, row, strict=True) if value.strip()}
     fields = {column: value for column, value in values.items() if column in COLUMNS}
     tags = {column.removeprefix(TAG): value for column, value in values.items() if column not in COLUMNS}
@@ -99,7 +101,7 @@ def _json_lines(name: str, text: str) -> Iterator[_Line]:
 
 def _add(entries: dict[str, AllowedEntry], data: Any) -> None:
     try:
-        entry = _ENTRY.validate_python(data, strict=True, extra="forbid")
+        entry = _ENTRY.validate_json(json.dumps(data), strict=True, extra="forbid")
     except ValidationError as error:
         raise FleetError(first_problem(error)) from error
     entry.check()

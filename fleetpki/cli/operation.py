@@ -10,7 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from fleetpki import fleet as fleets
-from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present
+from fleetpki import lifecycle
+from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, complain, present
 from fleetpki.cli.passphrase import passphrase
 from fleetpki.config import LOOPBACK_NAMES, PORTS, Layout, Settings, first_problem
 from fleetpki.errors import FleetError
@@ -80,6 +81,7 @@ def init(
         f"Made a fleet in {layout.directory}.\n"
         f"The root key is in {root_dir.absolute()}: move that directory to a safe place, offline.\n"
         f"Devices need what is in {layout.bootstrap}.\n"
+        f"{_open_batch(bootstrap_name)}\n"
         "Next: fleetpki up",
     )
 
@@ -104,6 +106,16 @@ def up(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
         )
         if settings.api_port:
             text += f"\nfleetpki: dashboard at https://{settings.api_bind}:{settings.api_port}/"
+        for batch in lifecycle.list_batches(fleet.context):
+            if batch.enabled and batch.open:
+                complain(f"fleetpki: {_open_batch(batch.name)}")
         present(as_json, {"ready": True, **data}, text)
 
     run_fleet(fleet, announce)
+
+
+def _open_batch(name: str) -> str:
+    return (
+        f"Batch {name} is open: whoever holds its bootstrap certificate may enrol under any new name. "
+        f"Once you have an allow-list: fleetpki batch change {name} --closed"
+    )

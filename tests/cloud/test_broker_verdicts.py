@@ -20,6 +20,7 @@ from fleetpki.broker.configuration import OPERATIONAL_CA, VERDICT_SOCKET, render
 from fleetpki.broker.verdicts import Judge, bind, serve
 from fleetpki.config import Layout, load_settings
 from fleetpki.lifecycle import Verdict
+from fleetpki.mqtt.topics import DISCONNECT
 from tests.cloud.broker_fixtures import NOT_AUTHORISED, PATIENCE_S, Identity, Peer, await_, make_fleet
 
 
@@ -84,9 +85,11 @@ class Bench:
         self.service = None
 
     def peer(self, name: str, client_id: str = "somebody") -> Peer:
+        return Peer(self.layout.ca / "root.crt", self.identity(name), client_id, self.port)
+
+    def identity(self, name: str) -> Identity:
         services = self.layout.services
-        identity = Identity(services / f"{name}.crt", services / f"{name}.key")
-        return Peer(self.layout.ca / "root.crt", identity, client_id, self.port)
+        return Identity(services / f"{name}.crt", services / f"{name}.key")
 
     def is_let_in(self, name: str, client_id: str = "somebody") -> bool:
         """Whether a holder of this certificate gets in; if not, it must not look like a refusal."""
@@ -158,6 +161,18 @@ def test_who_was_refused_is_not_known_any_more(bench: Bench) -> None:
     bench.peer("operator").try_connect()
     bench.no_verdicts()
     assert not bench.is_let_in("operator")
+
+
+def test_who_was_thrown_out_is_not_known_any_more(bench: Bench) -> None:
+    """What revoking and suspending send to the broker: it counts while nobody can be asked, too."""
+    bench.verdicts(ALLOW)
+    assert bench.is_let_in("service")
+    with bench.peer("operator") as operator:
+        bench.no_verdicts()
+        assert bench.is_let_in("service", client_id="again")
+        operator.publish(DISCONNECT, {"certificate_id": bench.identity("service").certificate_id})
+        assert not bench.is_let_in("service", client_id="once-more")
+        assert bench.is_let_in("operator", client_id="other")
 
 
 @pytest.mark.parametrize("role", ["bootstrap", "service"])
