@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import pairwise
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from fleetpki.lifecycle.context import Context
@@ -23,13 +23,15 @@ from fleetpki.registry.models import (
     CertificateState,
     OutboxMessage,
     RevocationList,
-    Role,
 )
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _CLOCK_TOLERANCE = 5 * _MINUTE
 _AUDIT_SAMPLE = 100
+
+#: As the index says it: a bound parameter would not let the database use that.
+_OF_CLOUD = text("certificates.role IN ('broker', 'service')")
 
 
 class Level(IntEnum):
@@ -123,8 +125,10 @@ def _limits(ctx: Context, authority: Authority) -> tuple[timedelta, timedelta]:
 
 
 def _certificates_of_the_cloud(ctx: Context, session: Session) -> Iterator[Finding]:
-    ours = Certificate.role.in_((Role.BROKER, Role.SERVICE)), Certificate.state == CertificateState.ACTIVE
-    for certificate in session.scalars(select(Certificate).where(*ours).order_by(Certificate.id)):
+    ours = select(Certificate).where(_OF_CLOUD).order_by(Certificate.id)
+    for certificate in session.scalars(ours):
+        if certificate.state != CertificateState.ACTIVE:
+            continue
         level = left(certificate.not_after, ctx.clock(), 30 * _DAY, 7 * _DAY)
         message = f"valid until {certificate.not_after:%Y-%m-%d}"
         yield Finding(f"certificate {certificate.common_name}", level, message)

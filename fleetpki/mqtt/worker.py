@@ -106,7 +106,7 @@ class Worker:
             return list(outbox.pending(session))
 
     def _sent(self, message_ids: Sequence[int]) -> None:
-        with self._ctx.sessions.begin() as session:
+        with self._ctx.writing() as session:
             for message_id in message_ids:
                 outbox.delete(session, message_id)
 
