@@ -22,7 +22,7 @@ from fleetpki.lifecycle.context import CLOUD, Context
 from fleetpki.pki import keys, ocsp, profiles
 from fleetpki.pki.keys import KeyType
 from fleetpki.pki.reasons import reason_code
-from fleetpki.registry.database import reading
+from fleetpki.registry.database import reading, reading_rows
 from fleetpki.registry.models import Authority, AuthorityKind, Certificate, CertificateState
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,11 @@ _PERIOD = timedelta(minutes=30)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DELEGATING = (AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)
-_CERTIFICATE = select(Certificate.state, Certificate.revoked_at, Certificate.revocation_reason).where(
-    Certificate.serial == bindparam("serial"),
-    Certificate.issuer_id == bindparam("authority_id"),
-    Certificate.state != CertificateState.RECORDED,
+_TABLE = Certificate.__table__.c
+_CERTIFICATE = select(_TABLE.state, _TABLE.revoked_at, _TABLE.revocation_reason).where(
+    _TABLE.serial == bindparam("serial"),
+    _TABLE.issuer_id == bindparam("authority_id"),
+    _TABLE.state != CertificateState.RECORDED,
 )
 
 
@@ -86,8 +87,8 @@ def _authority_asked(ctx: Context, issuer: ocsp.IssuerId) -> str | None:
 
 def _status(ctx: Context, authority_id: str, question: ocsp.Question) -> ocsp.Status:
     asked = {"authority_id": authority_id, "serial": f"{question.serial:x}"}
-    with reading(ctx.sessions) as session:
-        found = session.execute(_CERTIFICATE, asked).first()
+    with reading_rows(ctx.sessions) as connection:
+        found = connection.execute(_CERTIFICATE, asked).first()
     now = ctx.clock()
     start = now if question.nonce else now - (now - _EPOCH) % _PERIOD
     if found is None:

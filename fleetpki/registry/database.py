@@ -146,6 +146,13 @@ def _tables(engine: Engine) -> set[str]:
         raise FleetError(f"{name_of(engine)} {what}: {error.orig}", hint, exit_code=4) from error
 
 
+@contextmanager
+def reading_rows(sessions: Sessions) -> Iterator[Connection]:
+    """As ``reading``, for single rows where every microsecond counts: there are no objects."""
+    with engine_of(sessions).connect() as connection:
+        yield connection.execution_options(**{_READ_ONLY: True})
+
+
 def _sessions(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
