@@ -5,6 +5,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import socket
 import socketserver
 import stat
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fleetpki.broker import programs
-from fleetpki.broker.configuration import OPERATIONAL_CA, VERDICT_SOCKET, render
+from fleetpki.broker.configuration import BOOTSTRAP_CA, OPERATIONAL_CA, VERDICT_SOCKET, render
 from fleetpki.broker.verdicts import Judge, bind, serve
 from fleetpki.config import Layout, load_settings
 from fleetpki.lifecycle import Verdict
@@ -107,6 +108,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     configuration.write_text(render(layout, load_settings(layout), programs.find_plugin()))
     anchors = (layout.ca / "root.crt").read_text() + (layout.ca / "issuing.crt").read_text()
     (layout.broker / OPERATIONAL_CA).write_text(anchors)
+    shutil.copy(layout.ca / "bootstrap-ca.crt", layout.broker / BOOTSTRAP_CA)
     bench = Bench(layout)
     with subprocess.Popen(
         [programs.find_mosquitto(), "-c", configuration], cwd=layout.run, stderr=subprocess.DEVNULL

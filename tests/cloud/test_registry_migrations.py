@@ -32,6 +32,7 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
     server = request.getfixturevalue("postgres")
 
     def create(name: str) -> Database:
+        name = f"schema_{name}"
         server.drop(name)
         server.create(name)
         return str(server.url(name))
