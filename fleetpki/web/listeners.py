@@ -11,12 +11,13 @@ from starlette.types import ASGIApp
 
 from fleetpki.child import ChildProcess
 from fleetpki.fleet import Fleet
+from fleetpki.tasks import until_first_ends
 from fleetpki.web.api.app import make_api
 from fleetpki.web.doors import Door
 from fleetpki.web.est.app import make_est
 from fleetpki.web.public import make_public
 from fleetpki.web.server import make_server
-from fleetpki.web.tls import server_context
+from fleetpki.web.tls import keep_current, server_context
 
 #: What is behind each door.
 APPS: dict[str, Callable[[Fleet], ASGIApp]] = {"est": make_est, "api": make_api, "public": make_public}
@@ -33,5 +34,11 @@ def web_processes(fleet: Fleet, opened: Mapping[Door, socket.socket]) -> Iterato
 
 
 async def _serve(fleet: Fleet, door: Door, listening: socket.socket) -> None:
-    tls = server_context(fleet.layout, fleet.context) if door.uses_tls else None
-    await make_server(APPS[door.name](fleet), tls).serve([listening])
+    app = APPS[door.name](fleet)
+    if not door.uses_tls:
+        await make_server(app, None).serve([listening])
+        return
+    tls = server_context(fleet.layout, fleet.context)
+    await until_first_ends(
+        make_server(app, tls).serve([listening]), keep_current(tls, fleet.layout, fleet.context)
+    )

@@ -2,12 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS of the listeners that want to know who is there."""
 
+import asyncio
+import logging
 import ssl
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from fleetpki.config import Layout
 from fleetpki.lifecycle import Context, authorities
-from fleetpki.registry.database import reading
 from fleetpki.registry.models import AuthorityKind
+
+log = logging.getLogger(__name__)
+
+#: How soon a new authority, or a new certificate of this host, is used for new connections.
+REFRESH_S = 10.0
 
 _KINDS = (AuthorityKind.ROOT, AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)
 
@@ -19,9 +27,22 @@ def server_context(layout: Layout, ctx: Context) -> ssl.SSLContext:
     """
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
-    tls.load_cert_chain(layout.broker / "broker.crt", layout.broker / "broker.key")
-    with reading(ctx.sessions) as session:
-        trusted = [each.pem for kind in _KINDS for each in authorities.in_use(session, kind)]
-    tls.load_verify_locations(cadata="".join(trusted))
+    refresh(tls, layout, authorities.anchors(ctx, *_KINDS))
     tls.verify_mode = ssl.CERT_OPTIONAL
     return tls
+
+
+def refresh(tls: ssl.SSLContext, layout: Layout, anchors_pem: str) -> None:
+    """Use the certificate this host has now, and trust these authorities too."""
+    tls.load_cert_chain(layout.broker / "broker.crt", layout.broker / "broker.key")
+    tls.load_verify_locations(cadata=anchors_pem)
+
+
+async def keep_current(tls: ssl.SSLContext, layout: Layout, ctx: Context) -> None:
+    """Refresh now and then; in the event loop, because connections are made there."""
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        try:
+            refresh(tls, layout, await asyncio.to_thread(authorities.anchors, ctx, *_KINDS))
+        except (OSError, SQLAlchemyError):
+            log.exception("TLS goes on with the certificates it has; it is tried again in %s s", REFRESH_S)

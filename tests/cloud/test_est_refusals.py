@@ -9,11 +9,14 @@ import httpx
 import pytest
 
 from fleetpki import lifecycle
-from fleetpki.lifecycle import batches, quarantine
+from fleetpki.lifecycle import authorities, batches, ceremony, quarantine
+from fleetpki.lifecycle.own_certificates import certify_bootstrap
 from fleetpki.pki.hierarchy import make_hierarchy
 from fleetpki.pki.keys import KeyType
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
+from fleetpki.registry.models import AuthorityKind
+from fleetpki.web.tls import refresh
 from tests.cloud.broker_fixtures import Identity
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
@@ -152,6 +155,20 @@ def test_a_foreign_authority_s_certificate_does_not_pass_the_handshake(web: Web)
     identity: Identity = web.identity("foreign", foreign.full_chain_pem, foreign.key)
     with web.client("est", identity) as client, pytest.raises(httpx.TransportError):
         client.get(f"{EST}/cacerts")
+
+
+def test_a_new_authority_is_trusted_without_a_restart(web: Web) -> None:
+    ceremony.create_bootstrap_authority(web.ctx, "autumn-ca")
+    key = new_key()
+    certificate = certify_bootstrap(
+        web.ctx, common_name="autumn", public_key=key.public_key(), batch="bootstrap-1", authority="autumn-ca"
+    )
+    identity = web.identity("autumn", certificate.signed_pem, key)
+    with web.client("est", identity) as client, pytest.raises(httpx.TransportError):
+        client.get(f"{EST}/cacerts")
+    refresh(web.tls, web.fleet.layout, authorities.anchors(web.ctx, AuthorityKind.BOOTSTRAP))
+    with web.client("est", identity, headers=PKCS10) as client:
+        assert client.post(f"{EST}/simpleenroll", content=request("autumn-1")).status_code == 200
 
 
 def test_keys_are_made_here_only_where_the_batch_says_so(web: Web, claimant: httpx.Client) -> None:

@@ -55,6 +55,7 @@ class Web:
     workspace: Path
     ports: dict[str, int]
     apps: dict[str, Any]
+    tls: ssl.SSLContext
     tokens: dict[ApiRole, str] = field(default_factory=dict)
 
     @property
@@ -163,7 +164,7 @@ def running_web(workspace: Path, *names: str, **settings: Any) -> Iterator[Web]:
                 apps[door.name] = APPS[door.name](fleet)
                 context = tls if door.uses_tls else None
                 listening[door.name] = stack.enter_context(serving(apps[door.name], context))
-        yield Web(fleet, workspace, listening, apps, _tokens(fleet.context))
+        yield Web(fleet, workspace, listening, apps, tls, _tokens(fleet.context))
 
 
 def _tokens(ctx: Context) -> dict[ApiRole, str]:
