@@ -253,10 +253,11 @@ static void test_a_revoked_device_backs_off_and_does_not_spin(void **state)
     assert_int_equal(device->fake.changes, changes);
 }
 
-static void test_a_refusal_by_enrolment_gives_the_operational_identity_its_turn_again(void **state)
+/** Refuse the operational identity until bootstrap gets its turn, and then what that asks for. */
+static void refuse_also_enrolment(test_device_t *device)
 {
-    test_device_t *device = *state;
-    for (int i = 0; i < CERT_REFUSALS_BEFORE_BOOTSTRAP; i++) {
+    for (int i = 0; device->agent.using != CERT_IDENTITY_BOOTSTRAP; i++) {
+        assert_true(i < CERT_REFUSALS_BEFORE_BOOTSTRAP);
         device_failed(device, CERT_FAILURE_IDENTITY_REFUSED);
     }
     device_connected(device);
@@ -270,7 +271,33 @@ static void test_a_refusal_by_enrolment_gives_the_operational_identity_its_turn_
     cJSON_Delete(answer);
     cJSON_Delete(request);
     device_wait(device);
+}
+
+static void test_a_refusal_by_enrolment_gives_the_operational_identity_its_turn_again(void **state)
+{
+    test_device_t *device = *state;
+    refuse_also_enrolment(device);
     assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_OPERATIONAL);
+}
+
+/* A TLS alert can be forged by anybody on the way. */
+static void test_refusals_forged_for_ever_cost_attempts_to_enrol_but_never_the_identity(void **state)
+{
+    test_device_t *device = *state;
+    char chain[CERT_CHAIN_PEM_MAX + 1];
+    strcpy(chain, device->agent.identity.chain_pem);
+    for (int round = 0; round < 20; round++) {
+        refuse_also_enrolment(device);
+        if (round % 5 == 0) {
+            device_power_cycle(device);
+        }
+        fake_port_forget(&device->fake);
+        assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_OPERATIONAL);
+        assert_int_equal(device->agent.record.generation, 1);
+    }
+    device_connected(device);
+    assert_string_equal(device->fake.connect.chain_pem, chain);
+    assert_unchanged(device);
 }
 
 static void test_a_corrupt_operational_identity_falls_back_to_bootstrap(void **state)
@@ -340,6 +367,7 @@ int main(void)
         ENROLLED(test_with_the_bootstrap_identity_a_refused_device_enrols_anew),
         ENROLLED(test_a_revoked_device_backs_off_and_does_not_spin),
         ENROLLED(test_a_refusal_by_enrolment_gives_the_operational_identity_its_turn_again),
+        ENROLLED(test_refusals_forged_for_ever_cost_attempts_to_enrol_but_never_the_identity),
         ENROLLED(test_a_corrupt_operational_identity_falls_back_to_bootstrap),
         ENROLLED(test_a_store_that_cannot_be_read_for_a_while_costs_no_identity),
         ENROLLED(test_the_bootstrap_identity_survives_everything),

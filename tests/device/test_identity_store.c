@@ -28,12 +28,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
 /** Write an identity with a certificate, or one that waits for it. */
 static void write_identity(store_test_t *test, cert_slot_t slot, uint32_t generation, const char *chain)
 {
@@ -450,7 +444,7 @@ static void test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair
     assert_int_equal(open_store(test), CERT_ERR_STORAGE);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_platform_teardown)
 
 int main(void)
 {

@@ -24,12 +24,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
 static void test_the_defaults(void **state)
 {
     (void)state;
@@ -205,20 +199,22 @@ static void test_a_store_that_cannot_be_read_is_reported(void **state)
     assert_int_equal(cert_settings_load(&test->settings, &test->port), CERT_ERR_STORAGE);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_platform_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_defaults),
-        cmocka_unit_test_setup_teardown(test_what_is_set_survives_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_longest_values_can_be_stored_together, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_bad_value_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_value_of_64_characters_is_an_id_and_65_are_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_an_unknown_key_is_not_found, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_value_that_does_not_fit_the_buffer_is_not_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_store_that_cannot_be_written_keeps_the_old_value, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_corrupt_settings_are_reported_and_not_half_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_setting_of_a_later_version_is_ignored, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_store_that_cannot_be_read_is_reported, setup, teardown),
+        TEST(test_what_is_set_survives_a_restart),
+        TEST(test_the_longest_values_can_be_stored_together),
+        TEST(test_a_bad_value_changes_nothing),
+        TEST(test_a_value_of_64_characters_is_an_id_and_65_are_not),
+        TEST(test_an_unknown_key_is_not_found),
+        TEST(test_a_value_that_does_not_fit_the_buffer_is_not_cut),
+        TEST(test_a_store_that_cannot_be_written_keeps_the_old_value),
+        TEST(test_corrupt_settings_are_reported_and_not_half_used),
+        TEST(test_a_setting_of_a_later_version_is_ignored),
+        TEST(test_a_store_that_cannot_be_read_is_reported),
     };
     return RUN_TESTS(tests);
 }

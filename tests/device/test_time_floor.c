@@ -2,34 +2,12 @@
  * SPDX-FileCopyrightText: 2026 The fleetpki authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdlib.h>
-
 #include "fake_port.h"
 #include "test_pki.h"
 #include "testing.h"
 #include "time_floor.h"
 
 #define BUILD_TIME (TEST_NOW - 10 * TEST_DAY)
-
-typedef struct {
-    fake_port_t fake;
-    cert_port_t port;
-} floor_test_t;
-
-static int setup(void **state)
-{
-    floor_test_t *test = calloc(1, sizeof(*test));
-    fake_port_init(&test->fake);
-    test->port = fake_port_make(&test->fake);
-    *state = test;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
 
 static int64_t loaded(const cert_port_t *port, int64_t build_time)
 {
@@ -40,13 +18,13 @@ static int64_t loaded(const cert_port_t *port, int64_t build_time)
 
 static void test_a_new_device_knows_when_it_was_built(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     assert_int_equal(loaded(&test->port, BUILD_TIME), BUILD_TIME);
 }
 
 static void test_the_floor_survives_a_restart(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = BUILD_TIME;
     assert_int_equal(time_floor_raise(&test->port, &floor, TEST_NOW), CERT_OK);
     assert_int_equal(floor, TEST_NOW);
@@ -55,7 +33,7 @@ static void test_the_floor_survives_a_restart(void **state)
 
 static void test_a_newer_firmware_raises_the_floor(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = BUILD_TIME;
     time_floor_raise(&test->port, &floor, TEST_NOW);
     assert_int_equal(loaded(&test->port, TEST_NOW + TEST_DAY), TEST_NOW + TEST_DAY);
@@ -63,7 +41,7 @@ static void test_a_newer_firmware_raises_the_floor(void **state)
 
 static void test_the_floor_never_sinks(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = TEST_NOW;
     assert_int_equal(time_floor_raise(&test->port, &floor, TEST_NOW - TEST_DAY), CERT_OK);
     assert_int_equal(floor, TEST_NOW);
@@ -72,7 +50,7 @@ static void test_the_floor_never_sinks(void **state)
 
 static void test_small_steps_spare_the_flash(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = TEST_NOW;
     assert_int_equal(time_floor_raise(&test->port, &floor, TEST_NOW + 60), CERT_OK);
     assert_int_equal(test->fake.changes, 0);
@@ -80,7 +58,7 @@ static void test_small_steps_spare_the_flash(void **state)
 
 static void test_a_corrupt_floor_is_not_believed(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = BUILD_TIME;
     time_floor_raise(&test->port, &floor, TEST_NOW);
     fake_value_t *value = fake_port_value(&test->fake, "time");
@@ -93,7 +71,7 @@ static void test_a_corrupt_floor_is_not_believed(void **state)
 
 static void test_a_full_store_is_reported_and_the_floor_still_rises(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     int64_t floor = BUILD_TIME;
     test->fake.write_status = CERT_ERR_STORAGE_FULL;
     assert_int_equal(time_floor_raise(&test->port, &floor, TEST_NOW), CERT_ERR_STORAGE_FULL);
@@ -102,7 +80,7 @@ static void test_a_full_store_is_reported_and_the_floor_still_rises(void **state
 
 static void test_a_clock_behind_the_floor_is_wrong(void **state)
 {
-    floor_test_t *test = *state;
+    fake_platform_t *test = *state;
     bool is_known = true;
     test->fake.clock = 0;
     assert_int_equal(time_floor_now(&test->port, BUILD_TIME, &is_known), BUILD_TIME);
@@ -118,14 +96,14 @@ static void test_a_clock_behind_the_floor_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_new_device_knows_when_it_was_built, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_floor_survives_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_newer_firmware_raises_the_floor, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_floor_never_sinks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_small_steps_spare_the_flash, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_corrupt_floor_is_not_believed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_full_store_is_reported_and_the_floor_still_rises, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_clock_behind_the_floor_is_wrong, setup, teardown),
+        ON_FAKE_PLATFORM(test_a_new_device_knows_when_it_was_built),
+        ON_FAKE_PLATFORM(test_the_floor_survives_a_restart),
+        ON_FAKE_PLATFORM(test_a_newer_firmware_raises_the_floor),
+        ON_FAKE_PLATFORM(test_the_floor_never_sinks),
+        ON_FAKE_PLATFORM(test_small_steps_spare_the_flash),
+        ON_FAKE_PLATFORM(test_a_corrupt_floor_is_not_believed),
+        ON_FAKE_PLATFORM(test_a_full_store_is_reported_and_the_floor_still_rises),
+        ON_FAKE_PLATFORM(test_a_clock_behind_the_floor_is_wrong),
     };
     return RUN_TESTS(tests);
 }

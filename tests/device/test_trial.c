@@ -146,6 +146,53 @@ static void test_a_report_that_could_not_be_sent_is_not_taken_for_delivered(void
     assert_string_equal(device->agent.record.rolled_back_id, "r1"); /* will be said once more */
 }
 
+/** Refuse the trial while the commit record cannot be written, though all else can. */
+static void refuse_trial_unrecorded(test_device_t *device)
+{
+    device->fake.unwritable_key = "commit";
+    refuse_trial(device);
+    device->fake.unwritable_key = NULL;
+    assert_non_null(fake_port_value(&device->fake, "slot_b"));
+}
+
+static void test_a_roll_back_that_could_not_be_recorded_is_made_and_reported_after_a_restart(void **state)
+{
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, "r1"));
+    refuse_trial_unrecorded(device);
+    device_power_cycle(device);
+    refuse_trial(device);
+    assert_null(fake_port_value(&device->fake, "slot_b"));
+    device_connected(device);
+    assert_int_equal(count_rolled_back(device), 1);
+}
+
+static void test_a_roll_back_that_could_not_be_recorded_leaves_nothing_once_it_is_reported(void **state)
+{
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, "r1"));
+    refuse_trial_unrecorded(device);
+    device_connected(device);
+    assert_int_equal(count_rolled_back(device), 1);
+    device_delivered(device);
+    assert_null(fake_port_value(&device->fake, "slot_b"));
+    device_power_cycle(device);
+    assert_unchanged(device);
+}
+
+static void test_a_request_under_way_outlasts_the_report_of_a_roll_back(void **state)
+{
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, "r1"));
+    refuse_trial(device);
+    device_connected(device);
+    device_receive(device, TOPIC_ROTATE, ROTATE_BY_CSR("r2", "ec-p256"));
+    device_delivered(device);
+    assert_string_equal(device->agent.record.rolled_back_id, "");
+    device_receive_from(device, TOPIC_ISSUED, cloud_answer_csr(device));
+    assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_TRIAL);
+}
+
 static void test_refusals_are_counted_across_power_cycles(void **state)
 {
     test_device_t *device = *state;
@@ -259,6 +306,9 @@ int main(void)
         ONLINE(test_three_refusals_roll_back_and_the_cloud_is_told),
         ONLINE(test_a_roll_back_is_reported_until_the_server_has_acknowledged_it),
         ONLINE(test_a_report_that_could_not_be_sent_is_not_taken_for_delivered),
+        ONLINE(test_a_roll_back_that_could_not_be_recorded_is_made_and_reported_after_a_restart),
+        ONLINE(test_a_roll_back_that_could_not_be_recorded_leaves_nothing_once_it_is_reported),
+        ONLINE(test_a_request_under_way_outlasts_the_report_of_a_roll_back),
         ONLINE(test_refusals_are_counted_across_power_cycles),
         ONLINE(test_what_is_not_the_identitys_fault_never_ends_a_trial),
         ONLINE(test_a_server_that_closes_without_a_word_ends_a_trial_only_if_the_old_identity_gets_through),

@@ -38,7 +38,7 @@ typedef struct {
 static bool do_something(life_t *life)
 {
     cloud_t *cloud = &life->world->cloud;
-    switch (life_dice(life, 9)) {
+    switch (life_dice(life, 11)) {
     case 0:
         return story_conduct_rotation(life, ROTATE_BY_CSR);
     case 1:
@@ -59,6 +59,11 @@ static bool do_something(life_t *life)
         return true;
     case 7:
         story_reset_device(life);
+        return true;
+    case 8:
+        return story_update_trust(life);
+    case 9:
+        story_send_bad_trust(life);
         return true;
     default:
         life_kick(life);

@@ -385,7 +385,7 @@ static void answer_connect(life_t *life)
 {
     life->wants_connection = false;
     if (happens(life, life->faults.broken)) {
-        fail_connection(life, CERT_FAILURE_NETWORK);
+        fail_connection(life, life_dice(life, 2) == 0 ? CERT_FAILURE_NETWORK : CERT_FAILURE_UNKNOWN);
     } else if (!life->trusts_server) {
         life->world->was_untrusted = true;
         fail_connection(life, CERT_FAILURE_SERVER_UNTRUSTED);
@@ -443,6 +443,7 @@ void life_prepare(life_t *life, world_t *world, const story_t *story)
         .build_time = TEST_NOW - 30 * TEST_DAY,
         .backoff_min_ms = 1000,
         .backoff_max_ms = 60000,
+        .reboot_on_rotation = story->restarts_device,
         .hardware = "simulator",
         .firmware = "1.2.3",
     };

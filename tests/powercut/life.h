@@ -56,6 +56,7 @@ typedef struct {
     const char *name;
     bool begins_enrolled;
     bool takes_up_again;       /* one cut costs time, not the rotation: no second one has to be ordered */
+    bool restarts_device;      /* the device is one that restarts to take up a staged identity */
     bool tells_the_end;        /* no cuts keep the cloud from hearing how a trial has ended */
     /** Set the stage, before the device is switched on. NULL: nothing to do */
     void (*prepare)(world_t *world);

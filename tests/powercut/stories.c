@@ -209,8 +209,7 @@ static void send_trust(life_t *life, uint32_t version)
     outlet.send(outlet.ctx, "trust", cJSON_Parse(messages[version]));
 }
 
-/** Send the good set until the device reports it, then move the servers to the second root. */
-static bool update_trust(life_t *life)
+bool story_update_trust(life_t *life)
 {
     world_t *world = life->world;
     if (!is_online(life)) {
@@ -228,16 +227,20 @@ static bool update_trust(life_t *life)
     return false;
 }
 
-/** First send a set that no server of ours can be verified with. */
+void story_send_bad_trust(life_t *life)
+{
+    send_trust(life, BAD_SET);
+}
+
 static bool fail_trust_then_update(life_t *life)
 {
     if (life->world->was_untrusted) {
-        return update_trust(life);
+        return story_update_trust(life);
     }
     if (!is_online(life)) {
         return false;
     }
-    send_trust(life, BAD_SET);
+    story_send_bad_trust(life);
     return true;
 }
 
@@ -276,6 +279,8 @@ const story_t stories[] = {
     {.name = "rotation-on-same-key", .begins_enrolled = true, .takes_up_again = true,
      .act = rotate_on_same_key, .is_done = is_rotated},
     {.name = "rotation-pushed", .begins_enrolled = true, .act = rotate_by_push, .is_done = is_rotated},
+    {.name = "rotation-with-restart", .begins_enrolled = true, .restarts_device = true, .act = rotate_by_push,
+     .is_done = is_rotated},
     {.name = "trial-refused", .begins_enrolled = true, .tells_the_end = true, .prepare = refuse_candidates,
      .act = refuse_then_rotate, .is_done = is_rotated},
     {.name = "store-upgrade", .begins_enrolled = true, .tells_the_end = true, .prepare = begin_trial_in_version_1,
@@ -287,7 +292,7 @@ const story_t stories[] = {
     {.name = "renewal-by-device", .begins_enrolled = true, .takes_up_again = true, .prepare = let_time_pass,
      .act = wait_for_renewal, .is_done = is_rotated},
     {.name = "quarantine-reenrolment", .begins_enrolled = true, .act = revoke_first, .is_done = is_enrolled_anew},
-    {.name = "trust-update", .begins_enrolled = true, .act = update_trust, .is_done = is_trust_updated},
+    {.name = "trust-update", .begins_enrolled = true, .act = story_update_trust, .is_done = is_trust_updated},
     {.name = "trust-update-failed", .begins_enrolled = true,
      .act = fail_trust_then_update, .is_done = is_trust_updated},
     {.name = "factory-reset", .begins_enrolled = true, .act = reset_device, .is_done = is_enrolled_anew},

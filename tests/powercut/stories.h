@@ -28,3 +28,10 @@ bool story_conduct_rotation(life_t *life, cloud_rotation_kind_t kind);
 
 /** @brief Begin a factory reset that the operator has allowed. */
 void story_reset_device(life_t *life);
+
+/** @brief An operator updates the trust anchors: sends the good set until the device reports it, then moves the servers
+ *  to the second root. @return whether anything was done */
+bool story_update_trust(life_t *life);
+
+/** @brief By mistake: a set that no server of ours can be verified with. */
+void story_send_bad_trust(life_t *life);

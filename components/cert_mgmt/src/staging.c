@@ -189,7 +189,8 @@ cert_status_t staging_promote(cert_agent_t *agent)
 
 /*
  * The record names what was rolled back: were the power lost before the slot is erased, the next start would else take
- * it for a staging to complete.
+ * it for a staging to complete. A record that cannot be written leaves the slot as it is: the next start goes on with
+ * the trial, and can still tell the cloud how it ends.
  */
 void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
 {
@@ -207,14 +208,18 @@ void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
     end_trial(record);
     agent->ambiguous = 0;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
-    if (store_write_record(agent->port, record) != CERT_OK) {
+    if (store_write_record(agent->port, record) == CERT_OK) {
+        erase_slot(agent, slot);
+    } else {
         agent_log(agent, CERT_LOG_ERROR, "store: the commit record could not be written");
     }
-    erase_slot(agent, slot);
 }
 
 void staging_forget_rolled_back(cert_agent_t *agent)
 {
+    if (staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL) == CERT_ERR_NOT_FOUND) {
+        erase_slot(agent, store_free_slot(&agent->record));
+    }
     cert_commit_record_t record = agent->record;
     record.rolled_back_id[0] = '\0';
     record.rolled_back_code = CERT_OK;

@@ -5,6 +5,7 @@
 #include "fake_port.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "test_pki.h"
 #include "testing.h"
@@ -117,6 +118,9 @@ static cert_status_t begin_change(fake_port_t *fake)
 static cert_status_t kv_write(void *ctx, const char *key, const uint8_t *data, size_t len)
 {
     fake_port_t *fake = ctx;
+    if (fake->unwritable_key != NULL && strcmp(key, fake->unwritable_key) == 0) {
+        return CERT_ERR_STORAGE;
+    }
     cert_status_t status = begin_change(fake);
     if (status != CERT_OK) {
         return status;
@@ -249,4 +253,19 @@ cert_port_t fake_port_make(fake_port_t *fake)
         .restart = restart,
         .log = report,
     };
+}
+
+int fake_platform_setup(void **state)
+{
+    fake_platform_t *platform = calloc(1, sizeof(*platform));
+    fake_port_init(&platform->fake);
+    platform->port = fake_port_make(&platform->fake);
+    *state = platform;
+    return 0;
+}
+
+int fake_platform_teardown(void **state)
+{
+    free(*state);
+    return 0;
 }

@@ -52,6 +52,7 @@ typedef struct {
     unsigned changes;           /* writes and erases carried out */
     cert_status_t read_status;  /* what every read returns, if not CERT_OK */
     cert_status_t write_status; /* what every write and erase returns, if not CERT_OK */
+    const char *unwritable_key; /* the one value that cannot be written; NULL: none */
     int power_left;             /* changes until the power goes; -1: never */
     bool power_lost;            /* nothing has any effect any more */
     cert_boot_ram_t boot_ram;
@@ -80,6 +81,19 @@ void fake_port_init(fake_port_t *fake);
 
 /** @brief The port whose functions work on `fake`. */
 cert_port_t fake_port_make(fake_port_t *fake);
+
+/** @brief A fake platform and the port to it: all that a test of one small part of the core needs. */
+typedef struct {
+    fake_port_t fake;
+    cert_port_t port;
+} fake_platform_t;
+
+/** @brief cmocka set-up and tear-down: *state becomes a fake_platform_t. */
+int fake_platform_setup(void **state);
+int fake_platform_teardown(void **state);
+
+/** A cmocka test of such a part. */
+#define ON_FAKE_PLATFORM(test) cmocka_unit_test_setup_teardown(test, fake_platform_setup, fake_platform_teardown)
 
 /** @brief Forget what was asked for; keep the medium. */
 void fake_port_forget(fake_port_t *fake);
