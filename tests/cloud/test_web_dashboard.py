@@ -12,9 +12,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from fleetpki import lifecycle
 from fleetpki.lifecycle import KeyRequest
 from fleetpki.registry.models import ApiRole
+from tests.cloud.broker_fixtures import PATIENCE_S
 from tests.cloud.web_fixtures import Web, running_web
 
 CHROMIUM = shutil.which("chromium")
+
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: not in this distribution's packages")
 

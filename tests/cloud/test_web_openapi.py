@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.app import api_without_fleet
 from fleetpki.web.logins import FailedLogins
+from tests.cloud.broker_fixtures import PATIENCE_S
 from tests.cloud.web_fixtures import Web, running_web
 
 EXAMPLES = 6
@@ -52,6 +53,7 @@ def test_every_answer_is_as_described(web: Web, operation: Any) -> None:
         case.call_and_validate(
             base_url=web.url("api"),
             verify=str(web.anchors),
+            timeout=PATIENCE_S,
             excluded_checks=[positive_data_acceptance],  # rules refuse what is well-formed, too
         )
 

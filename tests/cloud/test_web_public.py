@@ -13,7 +13,7 @@ import pytest
 
 from fleetpki import lifecycle
 from fleetpki.lifecycle import revocation_lists
-from tests.cloud.broker_fixtures import Identity
+from tests.cloud.broker_fixtures import PATIENCE_S, Identity
 from tests.cloud.web_fixtures import Web, running_web
 
 ISSUING = "fleetpki-issuing-ca"
@@ -28,7 +28,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def client(web: Web) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web.url("public")) as client:
+    with httpx.Client(base_url=web.url("public"), timeout=PATIENCE_S) as client:
         yield client
 
 

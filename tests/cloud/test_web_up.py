@@ -94,7 +94,7 @@ def test_revocation_lists_are_signed_and_served(up: RunningFleet) -> None:
     with client(up, up.settings.api_port, up.operator) as api:
         authorities = api.get("/api/v1/authorities").json()
     name = next(each["name"] for each in authorities if each["kind"] == "issuing")
-    answer = httpx.get(f"http://127.0.0.1:{up.settings.public_port}/crl/{name}/0.crl")
+    answer = httpx.get(f"http://127.0.0.1:{up.settings.public_port}/crl/{name}/0.crl", timeout=PATIENCE_S)
     assert x509.load_der_x509_crl(answer.content).issuer.rfc4514_string() == "CN=fleetpki issuing CA"
 
 

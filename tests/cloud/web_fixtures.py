@@ -29,7 +29,7 @@ from fleetpki.web.doors import doors
 from fleetpki.web.listeners import APPS
 from fleetpki.web.server import make_server
 from fleetpki.web.tls import server_context
-from tests.cloud.broker_fixtures import Identity, make_fleet
+from tests.cloud.broker_fixtures import PATIENCE_S, Identity, make_fleet
 from tests.cloud.doubles import make_csr, new_key
 
 
@@ -88,7 +88,7 @@ class Web:
         tls = ssl.create_default_context(cafile=str(self.anchors))
         if identity is not None:
             tls.load_cert_chain(identity.certificate, identity.key)
-        return httpx.Client(base_url=self.url(name), verify=tls, **options)
+        return httpx.Client(base_url=self.url(name), verify=tls, timeout=PATIENCE_S, **options)
 
     def api(self, role: ApiRole | None = None) -> httpx.Client:
         """A client of the API, with a token of a role or none."""
