@@ -51,6 +51,10 @@ def init(
         str | None,
         typer.Option(help="File, kept elsewhere, with a passphrase for the authorities' keys."),
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="An empty PostgreSQL database for the registry: postgresql://user@host/name."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a new fleet: authorities, certificates of broker, services and bootstrap, registry.
@@ -70,6 +74,7 @@ def init(
             service_port=service_port,
             public_url=public_url,
             ca_passphrase_file=ca_passphrase_file,
+            database_url=database_url,
         )
     except ValidationError as error:
         raise FleetError(first_problem(error), "see 'fleetpki init --help'", Exit.REFUSED) from error

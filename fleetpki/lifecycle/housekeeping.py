@@ -21,7 +21,14 @@ _BATCH = 500
 
 
 def collect_unactivated(ctx: Context) -> int:
-    """End what is overdue and return how much that was: at most a batch of each, to let others write."""
+    """End what is overdue and return how much that was; in batches, so that others can write in between."""
+    total = 0
+    while ended := _collect_some(ctx):
+        total += ended
+    return total
+
+
+def _collect_some(ctx: Context) -> int:
     with ctx.transaction(CLOUD, "collect", "fleet") as tx:
         unused = _unused(ctx, tx)
         for certificate in unused:

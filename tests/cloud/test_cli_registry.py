@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands about batches, allow-list, labels, suspension, audit chain and database of a real fleet."""
+
+from pathlib import Path
+
+import pytest
+
+from fleetpki.config import Layout
+from fleetpki.errors import Code
+from fleetpki.fleet import Fleet
+from fleetpki.registry.database import REVISION
+from tests.cloud.broker_fixtures import make_fleet, run_cli
+from tests.cloud.doubles import refused
+from tests.cloud.postgres import PostgresServer
+from tests.cloud.test_cli_commands import cli, enrolled
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    layout = make_fleet(tmp_path_factory.mktemp("cli"))
+    for device_id in ("sensor-1", "sensor-2"):
+        enrolled(layout, device_id)
+    return layout
+
+
+def test_a_closed_batch_takes_who_is_on_the_list(layout: Layout, tmp_path: Path) -> None:
+    assert (
+        cli(layout, "batch", "change", "bootstrap-1", "--closed", "--budget", "9", "--json").data["budget"]
+        == 9
+    )
+    assert refused(lambda: enrolled(layout, "sensor-3")) == Code.NOT_ALLOWED
+    allowed = tmp_path / "list.csv"
+    allowed.write_text("device_id,group,tag:site\nsensor-3,cellar,north\n")
+    assert cli(layout, "allow-list", "import", allowed, "--json").data == {"lines": 1, "changed": 1}
+    assert cli(layout, "allow-list", "export").stdout == allowed.read_text().replace(
+        "device_id,group,tag:site\nsensor-3,cellar,",
+        "device_id,batch,group,certificate_id,tag:site\nsensor-3,,cellar,,",
+    )
+    enrolled(layout, "sensor-3")
+    (found,) = cli(layout, "devices", "--tag", "site=north", "--group", "cellar", "--json").data
+    assert (found["device_id"], found["tags"]) == ("sensor-3", {"site": "north"})
+    assert cli(layout, "allow-list", "remove", "sensor-3", "--json").data == {"removed": 1}
+    (batch,) = cli(layout, "batch", "list", "--json").data
+    assert (batch["open"], batch["budget"]) == (False, 9)
+
+
+def test_labels(layout: Layout) -> None:
+    assert cli(layout, "tag", "sensor-1", "site=south", "line=2", "--group", "pumps").code == 0
+    cli(layout, "tag", "sensor-1", "line=")
+    (found,) = cli(layout, "devices", "--group", "pumps", "--json").data
+    assert found["tags"] == {"site": "south"}
+    assert cli(layout, "tag", "sensor-1", "nonsense").code == 2
+    assert cli(layout, "devices", "--expires-within", "soon").code == 2
+
+
+def test_pages(layout: Layout) -> None:
+    first = cli(layout, "devices", "--limit", "1", "--json")
+    assert first.data[0]["device_id"] == "sensor-1"
+    assert "--after sensor-1" in first.stderr
+    assert (
+        cli(layout, "devices", "--limit", "1", "--after", "sensor-1", "--json").data[0]["device_id"]
+        == "sensor-2"
+    )
+
+
+def test_suspend_and_resume(layout: Layout) -> None:
+    assert cli(layout, "suspend", "sensor-2", "--reason", "odd traffic").code == 0
+    assert [each["device_id"] for each in cli(layout, "devices", "--state", "suspended", "--json").data] == [
+        "sensor-2"
+    ]
+    assert cli(layout, "resume", "sensor-2").code == 0
+    assert cli(layout, "devices", "--state", "suspended", "--json").data == []
+
+
+def test_the_audit_chain(layout: Layout, tmp_path: Path) -> None:
+    head = cli(layout, "audit", "verify", "--json").data["head"]
+    assert cli(layout, "audit", "verify", "--head", head).code == 0
+    assert cli(layout, "audit", "verify", "--head", head.split(":")[0] + ":" + "0" * 64).code == 1
+    exported = tmp_path / "audit.csv"
+    exported.write_text(cli(layout, "audit", "export", "--format", "csv").stdout)
+    assert cli(layout, "audit", "verify", "--file", exported, "--json").data["head"] == head
+    assert cli(layout, "audit", "tail", "-n", "1").stdout.startswith(head.split(":")[0])
+
+
+def test_the_quarantine_is_empty(layout: Layout) -> None:
+    assert cli(layout, "quarantine", "list", "--json").data == []
+    assert cli(layout, "quarantine", "approve", "7").code == 2
+
+
+def test_the_database(layout: Layout) -> None:
+    data = cli(layout, "db", "current", "--json").data
+    assert (data["schema"], data["needed"]) == (REVISION, REVISION)
+    assert cli(layout, "db", "upgrade").code == 0
+    assert Fleet.open(layout.directory).sessions
+
+
+def test_a_fleet_on_a_server(postgres: PostgresServer, tmp_path: Path) -> None:
+    postgres.create("fleet")
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text("a long and secret text")
+    paths = ("--dir", tmp_path / "fleet", "--root-dir", tmp_path / "root", "--passphrase-file", passphrase)
+    url = postgres.url("fleet")
+    assert run_cli("init", *paths, "--database-url", url).code == 0
+    layout = Layout(tmp_path / "fleet")
+    assert not layout.registry.exists()
+    enrolled(layout, "sensor-1")
+    assert cli(layout, "devices", "--json").data[0]["device_id"] == "sensor-1"
+    again = ("--dir", tmp_path / "again", "--root-dir", tmp_path / "root-2", "--passphrase-file", passphrase)
+    refusal = run_cli("init", *again, "--database-url", url)
+    assert refusal.code == 2
+    assert "has tables already" in refusal.stderr
+    assert not (tmp_path / "again").exists()
