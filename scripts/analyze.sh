@@ -32,8 +32,8 @@ clang_tidy() {
 cppcheck_all() {
     local part
     for part in host broker; do
-        cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-            --project="build/$part/compile_commands.json"
+        cppcheck -j "$(nproc)" --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+            --error-exitcode=1 --project="build/$part/compile_commands.json"
     done
 }
 

@@ -31,7 +31,8 @@ static cert_failure_t classify_handshake(int mbedtls_error)
         return CERT_FAILURE_SERVER_UNTRUSTED;
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
         /* esp-tls does not tell which alert. With a server that this firmware has a cipher in common with, what is left
-         * for it to object to is our certificate. */
+         * for it to object to is our certificate. Nobody vouches for an alert of TLS 1.2, so somebody on the way can
+         * forge it: docs/threat-model.md tells what that costs. */
         return CERT_FAILURE_IDENTITY_REFUSED;
     default:
         return CERT_FAILURE_UNKNOWN;

@@ -99,7 +99,8 @@ void medium_view(fake_port_t *fake, medium_view_t *view)
     view_slot(fake, "slot_b", &view->slots[2]);
     const fake_value_t *record = fake_port_value(fake, "commit");
     size_t len = record != NULL ? intact_len(record) : 0;
-    if (len < RECORD_LEN || record->data[6] > 2 || record->data[7] > 2 || RECORD_LEN + (size_t)record->data[15] != len) {
+    if (len < RECORD_LEN || record->data[6] > 2 || record->data[7] > 2 ||
+        RECORD_LEN + (size_t)record->data[15] != len) {
         return;
     }
     view->has_record = true;
