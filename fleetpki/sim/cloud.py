@@ -94,11 +94,11 @@ class Cloud:
 
     async def run(self, command: str, *arguments: str | Path) -> Result:
         """Run a ``fleetpki`` command on this fleet."""
-        return await self._runner.run([PROGRAM, command, "--dir", self.layout.directory, *arguments])
+        return await self._runner.run([PROGRAM, command, *arguments, "--dir", self.layout.directory])
 
     async def json(self, command: str, *arguments: str | Path) -> Any:
         """Run a ``fleetpki`` command that has to succeed; its answer."""
-        result = await self.run(command, "--json", *arguments)
+        result = await self.run(command, *arguments, "--json")
         if result.code != 0:
             raise SimError(str(result))
         return json.loads(result.stdout)

@@ -35,7 +35,12 @@ def layout(tmp_path: Path) -> Layout:
 def make(layout: Layout, *arguments: str) -> Outcome:
     """Run ``fleetpki factory make`` for the fleet."""
     workspace = layout.directory.parent
-    fixed = ["--partition-table", workspace / "partitions.csv", "--out", workspace / "production"]
+    fixed: list[str | Path] = [
+        "--partition-table",
+        workspace / "partitions.csv",
+        "--out",
+        workspace / "production",
+    ]
     return run_cli("factory", "make", *arguments, *fixed, "--dir", layout.directory, "--json")
 
 
