@@ -111,7 +111,7 @@ ca_passphrase_file = {ca_passphrase_file}
 pkcs11_module = {pkcs11_module}
 pkcs11_pin_file = {pkcs11_pin_file}
 
-# The registry: PostgreSQL, as postgresql://user@host/name (a password goes to ~/.pgpass); without it registry.db.
+# The registry, unless it is registry.db: postgresql://user@host/name (a password goes to ~/.pgpass).
 database_url = {database_url}
 
 # Who may veto an enrolment: this address is asked about each, as JSON; see docs/protocol.md.
