@@ -41,7 +41,7 @@ def require_not_revoked(device: Device) -> None:
 
 
 def may_enroll(ctx: Context, session: Session, device_id: str) -> bool:
-    """Whether a device may come with a bootstrap certificate: it has no live one of its own, or is allowed to."""
+    """Whether a device may come with a bootstrap certificate: it has no live one, or is allowed to."""
     now = ctx.clock()
     active = queries.active_certificate(session, device_id)
     if active is None or active.not_after <= now:
