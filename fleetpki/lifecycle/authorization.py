@@ -15,7 +15,6 @@ from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import LIVE_CERTIFICATE, Certificate, DeviceState, Role
 
-
 _AT_WORK = "the device has a live certificate"
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody claims to be a device that holds a live certificate: a repaired device, or a thief. A human decides.
+"""Somebody claims to be a device with a live certificate: a repaired device, or a thief. A human decides.
 
 A claim is for one key where that is known, so an approval is of no use to anybody else. The broker refuses the
 bootstrap certificate under the name of a device at work; such an attempt is a claim without a key, and its

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proof of possession of a secret the factory gave to a device (see "Proof" in the protocol).
 
-Every device of a batch has its own secret, derived from the batch's, so that the cloud keeps one secret a batch.
+Every device of a batch has its own secret, derived from the batch's: the cloud keeps one secret a batch.
 """
 
 import base64
@@ -23,7 +23,7 @@ def proof_mac(secret: bytes, device_id: str, csr_pem: str) -> str:
 
 
 def is_proven(batch_secret: bytes, device_id: str, csr_pem: str, mac: str) -> bool:
-    """Whether the sender of a request holds the secret of the device; takes the same time for every wrong one."""
+    """Whether the sender of a request holds the device's secret; every wrong one takes the same time."""
     try:
         given = base64.b64decode(mac, validate=True)
     except (binascii.Error, ValueError):
