@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody claims to be a device with a live certificate: a repaired device, or a thief. A human decides.
 
-A claim is for one key where that is known, so an approval is of no use to anybody else. The broker refuses the
+A claim is for one key where that is known: an approval is of no use to others. The broker refuses the
 bootstrap certificate under the name of a device at work; such an attempt is a claim without a key, and its
 approval lets the device enrol once, with any key, for a while.
 """
@@ -120,6 +120,6 @@ def _latest(session: Session, device_id: str, key_digest: str) -> Claim | None:
 
 
 def _is_known_claim(session: Session, device_id: str) -> bool:
-    """Whether somebody has to decide, or has denied, that the device enrols again: more claims tell no more."""
+    """Whether somebody has to decide about the device, or has denied: more claims tell no more."""
     query = select(Claim.state).where(Claim.device_id == device_id).order_by(Claim.id.desc()).limit(1)
     return session.scalar(query) in (ClaimState.WAITING, ClaimState.DENIED)
