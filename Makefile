@@ -12,6 +12,9 @@ FUZZ_SECONDS ?= 60
 ROUNDS ?= 100
 ARGS ?=
 PYTHON := .venv/bin/python
+# What only the tests of the cloud need. Ubuntu has Chromium only as a snap: there the tests of the dashboard are skipped.
+TEST_PACKAGES := curl libfaketime postgresql prometheus softhsm2 \
+	$(shell grep -qs '^ID=debian' /etc/os-release && echo chromium)
 # One build at a time per folder, however many makes run. Build output goes to stderr: stdout is the target's own.
 NINJA := @flock build/.build.lock scripts/ninja.sh
 
@@ -49,6 +52,7 @@ test-c: build # C unit tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@ctest --test-dir build/broker --output-on-failure
 
 test-python: build # Cloud units, system tests, and the device's life through pytest-embedded
+	@scripts/setup.sh $(TEST_PACKAGES)
 	@$(PYTHON) -m pytest -q -n auto $(ARGS)
 
 chaos: build ## Kill the cloud's processes under load, ROUNDS times: nothing is lost or doubled

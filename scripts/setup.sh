@@ -12,15 +12,9 @@ cd "$(dirname "$0")/.."
 packages=(
     gcc libc6-dev make cmake ninja-build pkg-config
     libmosquitto-dev libmbedtls-dev libcjson-dev libssl-dev libcmocka-dev
-    mosquitto mosquitto-dev mosquitto-clients postgresql
-    prometheus openssl curl libfaketime python3 python3-venv softhsm2
+    mosquitto mosquitto-dev mosquitto-clients openssl python3 python3-venv
     "$@"
 )
-
-# Ubuntu has Chromium only as a snap: there the tests of the dashboard are skipped.
-if grep -qs '^ID=debian' /etc/os-release; then
-    packages+=(chromium)
-fi
 
 log=build/setup.log # what apt and pip said
 
