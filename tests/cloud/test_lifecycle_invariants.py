@@ -377,7 +377,7 @@ class Lifecycle(RuleBasedStateMachine):
     def a_device_has_one_identity_and_at_most_one_candidate(self) -> None:
         count = text(
             "SELECT max(n) FROM (SELECT count(*) AS n FROM certificates WHERE role = 'device'"
-            " AND state IN ('recorded', 'issued', 'active') GROUP BY device_id, state = 'active')"
+            " AND state IN ('recorded', 'issued', 'active') GROUP BY device_id, state = 'active') AS counted"
         )
         with reading(self.fleet.ctx.sessions) as session:
             assert session.scalars(count).one() == 1

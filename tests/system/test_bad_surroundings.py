@@ -92,7 +92,7 @@ async def test_a_store_of_a_newer_version_is_neither_used_nor_changed(up: World,
     await online.stop()
     record = online.home / "store" / "commit"
     blob = bytearray(record.read_bytes())
-    blob[4] = 2  # the format version, and the CRC that makes it believed
+    blob[4] = 99  # the format version, and the CRC that makes it believed
     blob[-4:] = zlib.crc32(blob[:-4]).to_bytes(4, "little")
     record.write_bytes(blob)
     before = contents(online.home / "store")
