@@ -50,13 +50,18 @@ static bool read_certificate_id(const struct mosquitto *client, char out[CERTIFI
     return known;
 }
 
-/* The registry's verdict; while nobody answers, what was allowed lately still is. */
+/*
+ * The registry's verdict; while nobody answers, what was allowed lately still is. Not so for the bootstrap certificate:
+ * the name it was allowed may be a device's at work by now, and enrolling needs the cloud anyway.
+ */
 static verdict_t decide(plugin_t *plugin, const char *certificate_id, const char *client_id)
 {
     verdict_t verdict = verdict_client_ask(&plugin->verdicts, certificate_id, client_id);
 
     if (verdict.result == VERDICT_ALLOW) {
-        verdict_cache_put(plugin->cache, certificate_id, client_id, verdict.role, monotonic_ms());
+        if (verdict.role != ROLE_BOOTSTRAP) {
+            verdict_cache_put(plugin->cache, certificate_id, client_id, verdict.role, monotonic_ms());
+        }
     } else if (verdict.result == VERDICT_DENY) {
         verdict_cache_forget(plugin->cache, certificate_id);
     } else {

@@ -156,6 +156,13 @@ def test_only_the_known_get_in_while_the_service_is_away(bench: Bench) -> None:
     assert bench.is_let_in("service")
 
 
+def test_the_bootstrap_certificate_is_never_known_for_the_name_may_be_a_devices_by_now(bench: Bench) -> None:
+    bench.verdicts(allow("bootstrap"))
+    assert bench.is_let_in("operator")
+    bench.no_verdicts()
+    assert not bench.is_let_in("operator")
+
+
 def test_who_was_refused_is_not_known_any_more(bench: Bench) -> None:
     bench.verdicts(ALLOW)
     assert bench.is_let_in("operator")
