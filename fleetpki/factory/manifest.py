@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fleetpki import files
 from fleetpki.errors import FleetError
 
 NAME = "manifest.jsonl"
@@ -59,10 +60,7 @@ class Manifest:
 
     def append(self, entry: Entry) -> None:
         """Note a step; it is on the disk on return."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(entry.model_dump_json(exclude_none=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        files.append_line(self._path, entry.model_dump_json(exclude_none=True))
         self._take(entry)
 
     def _take(self, entry: Entry) -> None:

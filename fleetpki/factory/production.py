@@ -8,7 +8,6 @@ image, until that is flashed.
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from fleetpki import files
 from fleetpki.errors import FleetError
 from fleetpki.factory import partitions
 from fleetpki.factory.images import NvsKey, nvs_image, secure_cert_image
@@ -65,11 +65,11 @@ class Line:
 
     def _make(self, device_id: str) -> None:
         """The registry first: a device that was flashed must never be unknown to it."""
-        files: list[File] = []
+        made: list[File] = []
         bootstrap_id = None
         if self._secure_cert is not None:
             bootstrap_id, image = self._own_bootstrap(device_id)
-            files.append(("esp_secure_cert.bin", self._secure_cert.offset, image))
+            made.append(("esp_secure_cert.bin", self._secure_cert.offset, image))
         allowed = AllowedEntry(
             device_id=device_id,
             batch=self._order.batch,
@@ -82,10 +82,10 @@ class Line:
         key = NvsKey.from_hmac_key(efuse_key) if efuse_key else None
         if self._nvs_keys is not None:
             key = NvsKey.random()
-            files.append(("nvs_keys.bin", self._nvs_keys.offset, key.partition_image()))
+            made.append(("nvs_keys.bin", self._nvs_keys.offset, key.partition_image()))
         store = nvs_image(self._values(device_id), self._certs.size, key)
-        files.append(("certs.bin", self._certs.offset, store))
-        self._write(device_id, files, efuse_key)
+        made.append(("certs.bin", self._certs.offset, store))
+        self._write(device_id, made, efuse_key)
 
     def _values(self, device_id: str) -> dict[str, bytes]:
         settings = self._fleet.settings
@@ -117,14 +117,14 @@ class Line:
         anchors = (self._fleet.layout.bootstrap / "trust_anchors.pem").read_text()
         return certificate.signed_id, secure_cert_image(certificate.signed_pem, key_pem, anchors)
 
-    def _write(self, device_id: str, files: Sequence[File], efuse_key: bytes | None) -> None:
+    def _write(self, device_id: str, made: Sequence[File], efuse_key: bytes | None) -> None:
         folder = self._directory / device_id
         folder.mkdir(mode=0o700, exist_ok=True)
         images = [
             Image(file=f"{device_id}/{name}", offset=offset, sha256=hashlib.sha256(content).hexdigest())
-            for name, offset, content in files
+            for name, offset, content in made
         ]
-        for name, _, content in files:
+        for name, _, content in made:
             _write(folder / name, content)
         if efuse_key is not None:
             _write(folder / "nvs_hmac.key", efuse_key)
@@ -142,7 +142,4 @@ class Line:
 def _write(path: Path, content: bytes) -> None:
     """Write a file only we can read; one that a killed run left half written is replaced."""
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    files.write(path, content, mode=0o600)
