@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import select
+
 from bench.peers import free_port
 from fleetpki import fleet as fleets
 from fleetpki.config import PORTS, Settings
 from fleetpki.fleet import Fleet
+from fleetpki.registry.database import reading
+from fleetpki.registry.models import Certificate, Role
 
 _PASSPHRASE = b"a passphrase for benchmarks"
 
@@ -42,6 +46,15 @@ def up(fleet: Fleet) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def bootstrap_sender(fleet: Fleet) -> str:
+    """The id of the bootstrap certificate, which enrolments are sent with."""
+    with reading(fleet.sessions) as session:
+        query = select(Certificate.certificate_id).where(Certificate.role == Role.BOOTSTRAP)
+        sender = session.scalars(query).one()
+    assert sender is not None
+    return sender
 
 
 def tls(fleet: Fleet, certificate: Path, key: Path) -> ssl.SSLContext:

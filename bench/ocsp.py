@@ -12,9 +12,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
-from sqlalchemy import select
 
-from bench.cloud import make_fleet, up
+from bench.cloud import bootstrap_sender, make_fleet, up
 from bench.csrs import make_csrs
 from bench.ocsp_peers import cfssl_signing, cfssl_static, openssl_ocsp, signing_body
 from bench.peers import Cfssl
@@ -22,8 +21,6 @@ from bench.report import Figure
 from bench.wrk import post_rate
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
-from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Role
 
 _CERTIFICATES = 100
 _CONNECTIONS = 16
@@ -58,10 +55,7 @@ def measure(scratch: Path, seconds: int) -> list[Figure]:
 
 
 def _issue(fleet: Fleet) -> list[x509.Certificate]:
-    with reading(fleet.sessions) as session:
-        query = select(Certificate.certificate_id).where(Certificate.role == Role.BOOTSTRAP)
-        sender = session.scalars(query).one()
-    assert sender is not None
+    sender = bootstrap_sender(fleet)
     enrolled = (
         lifecycle.enroll(fleet.context, device_id=name, sender=sender, request_id=name, csr_pem=csr)
         for name, csr in make_csrs(_CERTIFICATES, "ocsp")

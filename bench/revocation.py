@@ -10,17 +10,14 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
-from sqlalchemy import select
 
-from bench.cloud import make_fleet, tls, up
+from bench.cloud import bootstrap_sender, make_fleet, tls, up
 from bench.mqtt import Session
 from bench.report import Figure
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
 from fleetpki.pki import keys
 from fleetpki.pki.keys import KeyType
-from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Role
 
 _SESSIONS = 1000
 _REVOKED = 200
@@ -48,11 +45,7 @@ def measure(scratch: Path, _seconds: int) -> list[Figure]:
 
 
 def _enroll(fleet: Fleet, files: Path) -> dict[str, tuple[Path, Path]]:
-    with reading(fleet.sessions) as session:
-        sender = session.scalars(
-            select(Certificate.certificate_id).where(Certificate.role == Role.BOOTSTRAP)
-        ).one()
-    assert sender is not None
+    sender = bootstrap_sender(fleet)
     return {name: _enroll_one(fleet, sender, name, files) for name in (f"s-{n:04}" for n in range(_SESSIONS))}
 
 

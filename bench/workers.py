@@ -7,15 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sqlalchemy import select
-
-from bench.cloud import make_fleet
+from bench.cloud import bootstrap_sender, make_fleet
 from bench.csrs import make_csrs
 from bench.report import Figure
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
-from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Role
 from tests.cloud.postgres import running_server
 
 _THREADS = 16
@@ -46,10 +42,7 @@ def _rate(directory: Path, workers: int, seconds: int) -> float:
 
 def _enroll(directory: Path, prefix: str, seconds: int) -> float:
     fleet = Fleet.open(directory)
-    with reading(fleet.sessions) as session:
-        query = select(Certificate.certificate_id).where(Certificate.role == Role.BOOTSTRAP)
-        sender = session.scalars(query).one()
-    assert sender is not None
+    sender = bootstrap_sender(fleet)
     csrs = make_csrs(seconds * 2000, prefix)
     end = time.perf_counter() + seconds
 
@@ -57,7 +50,7 @@ def _enroll(directory: Path, prefix: str, seconds: int) -> float:
         if time.perf_counter() > end:
             return 0
         name, csr = job
-        lifecycle.enroll(fleet.context, device_id=name, sender=str(sender), request_id=name, csr_pem=csr)
+        lifecycle.enroll(fleet.context, device_id=name, sender=sender, request_id=name, csr_pem=csr)
         return 1
 
     with ThreadPoolExecutor(_THREADS) as threads:
