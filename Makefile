@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 DEVICES ?= 1
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?=
 ROUNDS ?= 100
 ARGS ?=
 PYTHON := .venv/bin/python
@@ -70,7 +71,7 @@ esp-test: build ## Run the firmware's tests on Linux and in Espressif's QEMU, wi
 
 fuzz: setup ## Fuzz the device core under sanitizers; see tests/fuzz/README.md
 	@scripts/setup.sh clang libclang-rt-dev
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) tests/fuzz/run.sh
 
 size: setup ## How small the device core is: code for RV32, worst stack, peak heap
 	@scripts/setup.sh gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf
