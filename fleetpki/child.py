@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+import uvloop
+
 from fleetpki.errors import FleetError
 from fleetpki.tasks import until_first_ends
 
@@ -53,7 +55,7 @@ class ChildProcess:
 
 def _run(work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent, who stops us
-    asyncio.run(until_first_ends(work(), _parent_ended()))
+    uvloop.run(until_first_ends(work(), _parent_ended()))
 
 
 async def _parent_ended() -> None:

@@ -3,7 +3,8 @@
 """The OCSP responder: what the registry says of a certificate now, signed by a delegate of its issuer.
 
 Every answer asks the registry, so a revocation shows in the next one, whichever process made it. What is
-spared is the signature: the same status in the same half hour is the same answer.
+spared is the signature: the same status in the same half hour is the same answer. The web keeps an answer for
+a second (``web/ocsp.py``).
 
 Each process makes its own delegates. Their keys are nowhere but in its memory.
 """

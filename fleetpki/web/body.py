@@ -2,9 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of a request's body is read."""
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fleetpki.web.problems import problem_response
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
+    """The whole body of a request, or None when it is longer than ``limit`` bytes."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            return None
+    body = b""
+    while True:
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        body += chunk
+        if len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def too_large(limit: int) -> Response:
+    """The answer to a body that is too long."""
+    return problem_response(413, "too_large", f"the body is longer than {limit} bytes")
 
 
 class BodyLimit:
@@ -20,26 +42,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
+        body = await read_body(scope, receive, self._limit)
         if body is None:
-            refusal = problem_response(413, "too_large", f"the body is longer than {self._limit} bytes")
-            await refusal(scope, receive, send)
+            await too_large(self._limit)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > self._limit:
-                return None
-        body = b""
-        while True:
-            message = await receive()
-            chunk: bytes = message.get("body", b"")
-            body += chunk
-            if len(body) > self._limit:
-                return None
-            if not message.get("more_body", False):
-                return body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

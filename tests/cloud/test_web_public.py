@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 
 from fleetpki import lifecycle
 from fleetpki.lifecycle import revocation_lists
+from fleetpki.web import ocsp
 from tests.cloud.broker_fixtures import PATIENCE_S, Identity
 from tests.cloud.web_fixtures import Web, running_web
 
@@ -98,6 +100,30 @@ def test_the_same_question_by_get_may_be_cached(web: Web, client: httpx.Client) 
         "/ocsp", content=path.read_bytes(), headers={"Content-Type": "application/ocsp-request"}
     )
     assert posted.content == answer.content
+
+
+def test_an_answer_is_kept_for_a_second(web: Web) -> None:
+    device = web.device("asked-3")
+    path = web.workspace / "kept.der"
+    ask_ocsp(web, device, "-no_nonce", "-reqout", str(path))
+    question, now = path.read_bytes(), 0.0
+    responder = ocsp.Responder(web.ctx, lambda: now)
+    good = responder.answer(question)
+    lifecycle.revoke_certificate(web.ctx, device.certificate_id, "lost")
+    assert responder.kept(question) is good
+    now = ocsp.FRESH_S
+    assert responder.kept(question) is None
+    revoked = load_der_ocsp_response(bytes(responder.answer(question).body))
+    assert revoked.certificate_status is OCSPCertStatus.REVOKED
+
+
+def test_an_answer_to_a_nonce_is_nobody_elses(web: Web) -> None:
+    device = web.device("asked-4")
+    path = web.workspace / "nonce.der"
+    ask_ocsp(web, device, "-nonce", "-reqout", str(path))
+    responder = ocsp.Responder(web.ctx)
+    assert responder.answer(path.read_bytes()).headers["cache-control"] == "no-store"
+    assert responder.kept(path.read_bytes()) is None
 
 
 @pytest.mark.parametrize("question", ["", "%00", "AAAA", "not base64!", "A" * 3000])
