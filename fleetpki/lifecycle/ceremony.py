@@ -51,11 +51,12 @@ def request_authority(
     """
     with ctx.transaction(actor, "request_authority", name) as tx:
         _require_free_name(tx.session, name)
+        constraints = name_constraints(hosts)
         uri = key_uri or key_file(name)
         key = _key(ctx, uri)
         subject = subject_name(f"fleetpki issuing CA {name}")
         builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-        builder = builder.add_extension(name_constraints(hosts), critical=False)
+        builder = builder.add_extension(constraints, critical=False)
         tx.audit("authority.requested", name, key_uri=uri, hosts=hosts)
         return builder.sign(key, signature_hash(key)).public_bytes(Encoding.PEM).decode("ascii")
 

@@ -3,7 +3,6 @@
 """An issuing authority: plans a certificate, lints it, signs it."""
 
 import ipaddress
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from fleetpki.errors import FleetError
 from fleetpki.pki import keys
+from fleetpki.pki.host_names import check_host_name
 from fleetpki.pki.keys import PrivateKey, PublicKey
 from fleetpki.pki.lint import lint
 from fleetpki.pki.name_constraints import name_constraints
 from fleetpki.pki.profiles import BACKDATE, Profile
 
-_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -220,10 +219,4 @@ def _url(url: str) -> x509.UniformResourceIdentifier:
 def _general_name(host: str) -> x509.GeneralName:
     with suppress(ValueError):
         return x509.IPAddress(ipaddress.ip_address(host))
-    if _HOST_NAME.fullmatch(host) is None:
-        raise FleetError(
-            f"{host!r} is neither a host name nor an IP address",
-            "write names of other alphabets in their xn-- form",
-            exit_code=2,
-        )
-    return x509.DNSName(host)
+    return x509.DNSName(check_host_name(host))

@@ -13,6 +13,8 @@ from typing import Any
 
 from cryptography import x509
 
+from fleetpki.pki.host_names import check_host_name
+
 _ALL_NAMES = [x509.DNSName("")]
 _ALL_ADDRESSES = [
     x509.IPAddress(ipaddress.ip_network("0.0.0.0/0")),
@@ -28,7 +30,7 @@ def name_constraints(hosts: Iterable[str]) -> x509.NameConstraints:
         try:
             addresses.append(x509.IPAddress(ipaddress.ip_network(host)))
         except ValueError:
-            names.append(x509.DNSName(host.removeprefix("*.")))
+            names.append(x509.DNSName(check_host_name(host).removeprefix("*.")))
     excluded = [*([] if names else _ALL_NAMES), *([] if addresses else _ALL_ADDRESSES)]
     return x509.NameConstraints([*names, *addresses] or None, excluded or None)
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of a request's body is read."""
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,13 +10,18 @@ from fleetpki.web.problems import problem_response
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body of a request, or None when it is longer than ``limit`` bytes."""
+    """The whole body of a request, or None when it is longer than ``limit`` bytes.
+
+    ClientDisconnect when it breaks off.
+    """
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             return None
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         body += chunk
         if len(body) > limit:
@@ -30,7 +36,10 @@ def too_large(limit: int) -> Response:
 
 
 class BodyLimit:
-    """Reads a request's body before the application sees the request; refuses what is too long."""
+    """Reads a request's body before the application sees the request; refuses what is too long.
+
+    Nobody acts on a request that breaks off.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         """Let up to ``limit`` bytes through to ``app``."""
@@ -42,7 +51,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await read_body(scope, receive, self._limit)
+        try:
+            body = await read_body(scope, receive, self._limit)
+        except ClientDisconnect:
+            return
         if body is None:
             await too_large(self._limit)(scope, receive, send)
             return

@@ -7,7 +7,7 @@ import logging
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.responses import JSONResponse
 
@@ -75,6 +75,13 @@ def fleet_error_response(error: FleetError) -> JSONResponse:
         return problem_response(503, Code.INTERNAL, error.message, hint=error.hint)
     status = 422 if error.exit_code == _WRONG_INPUT else 409
     return problem_response(status, Code.NOT_ALLOWED, error.message, hint=error.hint)
+
+
+def unstorable_response(_error: DataError) -> JSONResponse:
+    """A value that no row can have."""
+    return problem_response(
+        422, Code.BAD_MESSAGE, "a value has characters, or a size, that the registry cannot hold"
+    )
 
 
 def registry_error_response(error: SQLAlchemyError) -> JSONResponse:

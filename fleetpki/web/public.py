@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -50,7 +50,10 @@ class Public:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope)
-        body = await read_body(scope, receive, MAX_BODY)
+        try:
+            body = await read_body(scope, receive, MAX_BODY)
+        except ClientDisconnect:
+            return
         response = too_large(MAX_BODY) if body is None else await self._answer(request, body)
         await caching.conditional(request, response)(scope, receive, send)
 

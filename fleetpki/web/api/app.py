@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -138,6 +138,10 @@ def _answer_errors(app: FastAPI) -> None:
         @app.exception_handler(kind)
         def unusable(_request: Request, error: SQLAlchemyError) -> Response:
             return problems.registry_error_response(error)
+
+    @app.exception_handler(DataError)
+    def unstorable(_request: Request, error: DataError) -> Response:
+        return problems.unstorable_response(error)
 
     @app.exception_handler(AccessRefused)
     def refused(_request: Request, error: AccessRefused) -> Response:

@@ -17,7 +17,7 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import DeviceState
 from fleetpki.web.api.models import CertificateOut, DeviceOut, Page
-from fleetpki.web.api.types import AfterName, DeviceId, Limit, Name, NameFilter, Pem, Reason, Time
+from fleetpki.web.api.types import AfterName, DeviceId, Limit, Name, NameFilter, Pem, Reason, TagFilter, Time
 from fleetpki.web.problems import PreconditionFailed
 from fleetpki.web.security import Ctx, Operator, Viewer
 
@@ -68,7 +68,7 @@ def list_devices(
     state: DeviceState | None = None,
     group: NameFilter = None,
     batch: NameFilter = None,
-    tag: Annotated[str | None, Query(pattern=r"^[^:]{1,64}:.{0,64}$", description="key:value")] = None,
+    tag: TagFilter = None,
     prefix: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
     expires_before: Time | None = None,
 ) -> Page[DeviceOut]:

@@ -38,3 +38,6 @@ AfterName = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page")]
 NameFilter = Annotated[str | None, Query(max_length=64, pattern=_PRINTABLE)]
+TagFilter = Annotated[
+    str | None, Query(pattern=r"^[^:\x00-\x1f\x7f]{1,64}:[^\x00-\x1f\x7f]{0,64}$", description="key:value")
+]

@@ -14,6 +14,7 @@ from fleetpki.web.security import AccessRefused, Ctx
 #: Browsers take a cookie of this prefix only over TLS, for this host alone and for all of it.
 COOKIE = "__Host-fleetpki"
 _HOURS = 8
+_MAX_FIELDS = 10
 
 
 class LoginNeeded(Exception):  # noqa: N818 - leads to a page, not to a report
@@ -33,7 +34,10 @@ def visitor(request: Request, ctx: Ctx) -> Principal:
 
 async def submitted_token(request: Request) -> str:
     """The token from the login form."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+    try:
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS)
+    except ValueError:  # more fields than the form has
+        return ""
     return fields.get("token", [""])[0].strip()
 
 

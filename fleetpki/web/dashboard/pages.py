@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.templating import Jinja2Templates
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -17,6 +17,7 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import DeviceState
 from fleetpki.registry.overview import expiring, overview
+from fleetpki.web.api.types import AfterName, NameFilter
 from fleetpki.web.dashboard import chart, login
 from fleetpki.web.dashboard.login import LoginNeeded
 from fleetpki.web.security import AccessRefused, Ctx, context
@@ -90,9 +91,9 @@ def devices_page(
     request: Request,
     visitor: Visitor,
     ctx: Ctx,
-    q: Annotated[str, Query(max_length=64)] = "",
+    q: NameFilter = None,
     state: DeviceState | None = None,
-    after: Annotated[str | None, Query(max_length=64)] = None,
+    after: AfterName = None,
 ) -> Response:
     """Find devices by the beginning of their id."""
     with reading(ctx.sessions) as session:
@@ -105,7 +106,7 @@ def devices_page(
         request,
         "devices.html",
         visitor=visitor,
-        q=q,
+        q=q or "",
         state=state,
         devices=[(device, active.get(device.device_id)) for device in found],
         following=following,
