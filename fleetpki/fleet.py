@@ -24,7 +24,15 @@ from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.root import Root, RootSettings, write_root
 from fleetpki.pki.roots import check_passphrase
-from fleetpki.registry.database import Database, Sessions, create_registry, engine_of, open_registry
+from fleetpki.registry.database import (
+    Database,
+    Sessions,
+    connect,
+    create_registry,
+    engine_of,
+    open_registry,
+    require_schema,
+)
 
 MAX_COMMON_NAME = 64
 
@@ -56,6 +64,14 @@ class Fleet:
     def context(self) -> Context:
         """What the rules of the life cycle work with."""
         return _context(self.layout, self.settings, self.sessions)
+
+    def check_registry(self) -> None:
+        """FleetError when the registry cannot be used, or is of another version; leaves nothing open."""
+        engine = connect(self.database)
+        try:
+            require_schema(engine)
+        finally:
+            engine.dispose()
 
     def service_bus(self) -> Bus:
         """The broker, as our services see it."""

@@ -41,6 +41,7 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
 
     FleetError when a part cannot start, or ends by itself.
     """
+    fleet.check_registry()
     mosquitto = Mosquitto(fleet.layout, fleet.settings, lambda: _anchors(fleet))
     with _only_instance(fleet.layout.run / "up.lock"):
         mosquitto.check()

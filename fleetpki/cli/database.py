@@ -7,7 +7,7 @@ import typer
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
 from fleetpki.fleet import Fleet
 from fleetpki.registry import migrations
-from fleetpki.registry.database import REVISION, connect, name_of, revision
+from fleetpki.registry.database import REVISION, connect, name_of, require_known_schema, revision
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -29,6 +29,7 @@ def upgrade(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
     """Bring the registry's schema up to date. Stop `fleetpki up` and make a backup before."""
     engine = connect(Fleet.open(directory).database)
     before = revision(engine)
+    require_known_schema(engine, before)
     migrations.upgrade(engine)
     after = revision(engine)
     present(as_json, {"before": before, "after": after}, f"{name_of(engine)}: schema {before} -> {after}")

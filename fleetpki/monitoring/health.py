@@ -12,7 +12,7 @@ from fleetpki.lifecycle.alerts import AlertKind, Concern, Concerns, Severity, re
 from fleetpki.lifecycle.health import Finding, Level, check_registry
 from fleetpki.monitoring import probes
 from fleetpki.registry import queries
-from fleetpki.registry.database import reading
+from fleetpki.registry.database import REVISION, engine_of, reading, require_schema
 
 _ACTOR = "monitor"
 _SEVERITY = {Level.WARNING: Severity.WARNING, Level.CRITICAL: Severity.CRITICAL}
@@ -21,9 +21,12 @@ _SEVERITY = {Level.WARNING: Severity.WARNING, Level.CRITICAL: Severity.CRITICAL}
 def check(fleet: Fleet) -> list[Finding]:
     """Look at everything."""
     try:
+        require_schema(engine_of(fleet.sessions))
         found = check_registry(fleet.context)
-        registry = [Finding("registry", Level.OK, "open, and of this version"), *found]
-    except (FleetError, SQLAlchemyError) as error:
+        registry = [Finding("registry", Level.OK, f"open, schema {REVISION}"), *found]
+    except FleetError as error:
+        registry = [Finding("registry", Level.CRITICAL, f"{error.message}: {error.hint}")]
+    except SQLAlchemyError as error:
         registry = [Finding("registry", Level.CRITICAL, str(error).splitlines()[0])]
     return [*registry, probes.broker(fleet), probes.verdicts(fleet), probes.disk(fleet)]
 

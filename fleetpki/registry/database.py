@@ -63,13 +63,28 @@ def open_registry(database: Database) -> Sessions:
     if isinstance(database, Path) and not database.is_file():
         raise FleetError(f"{database} does not exist", "run `fleetpki init` first", exit_code=2)
     engine = connect(database)
-    found = revision(engine)
-    if found != REVISION:
-        raise FleetError(
-            f"{name_of(engine)} has schema {found}, this program works with {REVISION}",
-            "make a backup, then run 'fleetpki db upgrade'; for a newer schema upgrade the program instead",
-        )
+    require_schema(engine)
     return _sessions(engine)
+
+
+def require_schema(engine: Engine) -> None:
+    """Refuse to work with a registry that another version of this program made or upgraded."""
+    found = revision(engine)
+    if found < REVISION:
+        raise FleetError(
+            f"{name_of(engine)} has schema {found}, older than the {REVISION} of this program",
+            "stop 'fleetpki up', make a backup, run 'fleetpki db upgrade', start again",
+        )
+    require_known_schema(engine, found)
+
+
+def require_known_schema(engine: Engine, found: str) -> None:
+    """Refuse a schema that only a newer version of this program knows."""
+    if found > REVISION:
+        raise FleetError(
+            f"{name_of(engine)} has schema {found}, newer than the {REVISION} of this program",
+            "install the version that upgraded it, or one after that; there is no way back but a backup",
+        )
 
 
 def revision(engine: Engine) -> str:

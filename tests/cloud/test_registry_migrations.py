@@ -10,16 +10,21 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from fleetpki.errors import FleetError
+from fleetpki.fleet import Fleet
+from fleetpki.lifecycle.health import Level
+from fleetpki.monitoring.health import check
 from fleetpki.registry import migrations
 from fleetpki.registry.database import (
     REVISION,
     Database,
+    Sessions,
     connect,
     create_registry,
     engine_of,
     open_registry,
     revision,
 )
+from tests.cloud.broker_fixtures import make_fleet, run_cli
 
 NewDatabase = Callable[[str], Database]
 
@@ -38,6 +43,12 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
         return str(server.url(name))
 
     return create
+
+
+def pretend(sessions: Sessions, found: str) -> None:
+    """Let the registry say that it has another schema."""
+    with sessions.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
 
 
 def described(engine: Engine) -> dict[str, Any]:
@@ -95,13 +106,50 @@ def test_upgrading_what_is_up_to_date_changes_nothing(new_database: NewDatabase)
     engine.dispose()
 
 
-def test_an_old_schema_names_the_command_that_helps(new_database: NewDatabase) -> None:
+@pytest.mark.parametrize(
+    ("found", "which", "what_to_do"),
+    [("0000", "older", "fleetpki db upgrade"), ("9999", "newer", "install the version")],
+)
+def test_another_schema_names_what_helps(
+    new_database: NewDatabase, found: str, which: str, what_to_do: str
+) -> None:
     database = new_database("registry")
-    with create_registry(database).begin() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(FleetError, match="has schema 0000") as caught:
+    sessions = create_registry(database)
+    pretend(sessions, found)
+    with pytest.raises(FleetError, match=f"has schema {found}, {which} than") as caught:
         open_registry(database)
-    assert "fleetpki db upgrade" in caught.value.hint
+    assert what_to_do in caught.value.hint
+
+
+@pytest.mark.parametrize(("found", "why"), [("0000", "cannot be upgraded"), ("9999", "newer than")])
+def test_a_schema_that_nobody_knows_is_not_upgraded(tmp_path: Path, found: str, why: str) -> None:
+    layout = make_fleet(tmp_path)
+    pretend(Fleet.open(layout.directory).sessions, found)
+    refused = run_cli("db", "upgrade", "--dir", layout.directory)
+    assert refused.code == 1
+    assert why in refused.stderr
+
+
+@pytest.mark.parametrize(("found", "what_to_do"), [("0000", "db upgrade"), ("9999", "install the version")])
+def test_up_does_not_start_and_health_is_critical(tmp_path: Path, found: str, what_to_do: str) -> None:
+    layout = make_fleet(tmp_path)
+    pretend(Fleet.open(layout.directory).sessions, found)
+    started = run_cli("up", "--dir", layout.directory)
+    assert started.code == 1
+    assert found in started.stderr
+    assert what_to_do in started.stderr
+    health = run_cli("health", "--dir", layout.directory, "--json")
+    assert health.code == Level.CRITICAL
+    registry = health.data["findings"][0]
+    assert (registry["check"], registry["level"]) == ("registry", "critical")
+    assert what_to_do in registry["message"]
+
+
+def test_a_schema_that_changes_while_we_run_is_noticed(tmp_path: Path) -> None:
+    fleet = Fleet.open(make_fleet(tmp_path).directory)
+    assert check(fleet)[0].level == Level.OK
+    pretend(fleet.sessions, "9999")
+    assert check(fleet)[0].level == Level.CRITICAL
 
 
 def test_a_server_that_is_away_is_the_surroundings_fault(tmp_path: Path) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
+
+from fleetpki.errors import FleetError
+from fleetpki.registry.database import name_of
 
 _HERE = Path(__file__).parent
 
@@ -22,8 +26,13 @@ def newest() -> str:
 
 def upgrade(engine: Engine) -> None:
     """Bring a registry up to date, or make the tables of a new one; in one transaction."""
-    with engine.begin() as connection:
-        command.upgrade(config(connection), "head")
+    try:
+        with engine.begin() as connection:
+            command.upgrade(config(connection), "head")
+    except CommandError as error:
+        raise FleetError(
+            f"{name_of(engine)} cannot be upgraded: {error}", "restore it from a backup"
+        ) from error
 
 
 def config(connection: Connection) -> Config:
