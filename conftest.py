@@ -12,13 +12,14 @@ from pytest_embedded import Dut
 
 from tests.embedded.build import Build
 from tests.embedded.events import ONLINE, expect_id
-from tests.embedded.machines import CommandLine, Linux, Machine, machine_type
+from tests.embedded.machines import CommandLine, CutPower, Linux, Machine, machine_type, nothing
 from tests.embedded.outside import Outside
 
 MARKERS = {
     "chip": "needs a chip, real or emulated: what it tests does not exist on the target linux",
     "linux": "needs the target linux: what it tests cannot be done to a chip",
     "burns_efuses": "burns eFuses: only where they are a file",
+    "flash_file": "exchanges the flash while the device is off: only where it is a file",
     "clock": "needs a device that knows the time: there is no time server in QEMU",
 }
 
@@ -143,8 +144,7 @@ def factory(machine: Machine, outside: Outside) -> None:
 def console(factory: None, machine: Machine, dut: Dut) -> Dut:
     """A new device whose console can be typed at."""
     machine.make_new(dut)
-    if machine.prompt:
-        dut.expect_exact(machine.prompt)
+    machine.await_console(dut)
     return dut
 
 
@@ -168,11 +168,11 @@ def online(device: Dut, outside: Outside, device_id: str) -> tuple[Dut, str]:
 
 
 @pytest.fixture
-def cut_power(machine: Machine) -> Callable[[Dut], Dut]:
+def cut_power(machine: Machine) -> CutPower:
     """Take the power from a running device and give it back; the device to go on with is the result."""
 
-    def cut(dut: Dut) -> Dut:
-        dut = machine.cut_power(dut)
+    def cut(dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
+        dut = machine.cut_power(dut, meanwhile)
         dut.pexpect_proc.timeout = machine.patience_s
         return dut
 

@@ -6,15 +6,17 @@ How to run it where, and what differs: tests/embedded/README.md. Facts about the
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from pytest_embedded import Dut
 
+from fleetpki.factory.images import NvsKey, nvs_image
 from fleetpki.sim.life import bad_pushes, certificate_id
 from fleetpki.sim.workshop import Forger
-from tests.embedded.events import BACK_ONLINE, CERTIFICATE, ONLINE, expect_id
+from tests.embedded.events import BACK_ONLINE, CERTIFICATE, ONLINE, expect_id, expect_unusable_store
+from tests.embedded.machines import CutPower, FlashFile
 from tests.embedded.outside import Outside
 
 pytestmark = pytest.mark.timeout(900)
@@ -45,7 +47,7 @@ def test_enrols_with_the_bootstrap_identity_and_comes_online_with_its_own(
 
 
 def test_is_the_same_after_a_restart_and_after_a_power_cut(
-    online: tuple[Dut, str], cut_power: Callable[[Dut], Dut], outside: Outside, device_id: str
+    online: tuple[Dut, str], cut_power: CutPower, outside: Outside, device_id: str
 ) -> None:
     dut, identity = online
     dut.write("restart")
@@ -127,7 +129,7 @@ def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(
 
 
 def test_finishes_a_rotation_after_a_power_cut(
-    online: tuple[Dut, str], cut_power: Callable[[Dut], Dut], outside: Outside, device_id: str
+    online: tuple[Dut, str], cut_power: CutPower, outside: Outside, device_id: str
 ) -> None:
     dut, old = online
     outside.do(outside.cloud.ask_to_rotate(device_id))
@@ -194,3 +196,14 @@ def test_the_console_says_what_is_wrong(console: Dut) -> None:
         console.expect_exact("error: ")
     console.write("make coffee")
     console.expect(re.compile(rb"error: |Unrecognized command"))  # the latter is esp_console's own
+
+
+@pytest.mark.flash_file
+def test_leaves_a_store_alone_that_it_cannot_read(
+    console: Dut, machine: FlashFile, cut_power: CutPower
+) -> None:
+    foreign = nvs_image({"settings": bytes(100)}, len(machine.read_partition("certs")), NvsKey.random())
+    dut = cut_power(console, lambda: machine.write_partition("certs", foreign))
+    machine.await_console(dut)
+    expect_unusable_store(dut, "encrypted")
+    assert machine.read_partition("certs") == foreign

@@ -3,8 +3,13 @@
 """What ESP-IDF's build system left in a build directory."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
+
+#: An entry of a partition table: magic, type, subtype, offset, size, name, flags.
+PARTITION = struct.Struct("<2sBBII16sI")
+PARTITION_MAGIC = b"\xaa\x50"
 
 UNITS = {"KB": 1 << 10, "MB": 1 << 20}
 
@@ -33,6 +38,15 @@ class Build:
             content = (self.directory / name).read_bytes()
             image[int(offset, 0) : int(offset, 0) + len(content)] = content
         return bytes(image)
+
+    def partition(self, name: str) -> tuple[int, int]:
+        """Offset and size of a partition."""
+        table = (self.directory / "partition_table/partition-table.bin").read_bytes()
+        for entry in PARTITION.iter_unpack(table):
+            magic, _, _, offset, size, label, _ = entry
+            if magic == PARTITION_MAGIC and label.rstrip(b"\0") == name.encode():
+                return offset, size
+        raise LookupError(f"{self.directory} has no partition {name}")
 
     def _json(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.directory / name).read_bytes())

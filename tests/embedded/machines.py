@@ -8,9 +8,10 @@ A machine gives pytest-embedded the options that have to differ between tests: a
 import secrets
 import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pytest_embedded import Dut, DutFactory
 from pytest_embedded.log import DuplicateStdoutPopen
@@ -20,8 +21,20 @@ from tests.embedded.build import Build
 
 QEMU_PROGRAMS = {"esp32c3": "qemu-system-riscv32", "esp32s3": "qemu-system-xtensa"}
 
-#: Offset of the MAC address in the eFuses of these chips.
+#: Offsets of the MAC address and of key block 5 in the eFuses of these chips.
 EFUSE_MAC = 0x18
+EFUSE_KEY5 = 0x110
+
+
+def nothing() -> None:
+    """What happens to a device while it is off, mostly."""
+
+
+class CutPower(Protocol):
+    """Takes the power from a running device and gives it back; the device to go on with is the result."""
+
+    def __call__(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
+        """Do something to the device ``meanwhile``."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +85,14 @@ class Machine(ABC):
         """Make a device that other tests have used as it was when it came from the factory."""
         return
 
+    def await_console(self, dut: Dut) -> None:
+        """Wait until the console of a device that is starting can be typed at."""
+        if self.prompt:
+            dut.expect_exact(self.prompt)
+
     @abstractmethod
-    def cut_power(self, dut: Dut) -> Dut:
-        """Take the power away and give it back; the device to go on with is the result."""
+    def cut_power(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
+        """See CutPower."""
 
     def _start_again(self) -> Dut:
         return DutFactory.create(
@@ -85,13 +103,35 @@ class Machine(ABC):
         )
 
 
-class Linux(Machine):
+class FlashFile(Machine):
+    """A machine whose flash is a file, in which partitions can be exchanged while it is off."""
+
+    flash: Path
+
+    def read_partition(self, name: str) -> bytes:
+        """What is in a partition."""
+        offset, size = self.command_line.build.partition(name)
+        return self.flash.read_bytes()[offset : offset + size]
+
+    def write_partition(self, name: str, content: bytes) -> None:
+        """Put something else into a partition."""
+        offset, _ = self.command_line.build.partition(name)
+        with self.flash.open("r+b") as flash:
+            flash.seek(offset)
+            flash.write(content)
+
+
+class Linux(FlashFile):
     """The program for Linux: flash, or state, in a directory."""
 
     host = HOST
     cannot_run = frozenset({"chip", "burns_efuses"})
     prompt = None
     patience_s = 30
+
+    def __init__(self, command_line: CommandLine, directory: Path) -> None:
+        super().__init__(command_line, directory)
+        self.flash = self._state / "flash"
 
     @property
     def factory(self) -> Path:
@@ -109,13 +149,14 @@ class Linux(Machine):
             "CERT_AGENT_BOOTSTRAP_DIR": str(self.factory),
         }
 
-    def cut_power(self, dut: Dut) -> Dut:
+    def cut_power(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
         pull_plug(dut.serial)
+        meanwhile()
         (self._state / "boot_ram").unlink(missing_ok=True)
         return self._start_again()
 
 
-class Qemu(Machine):
+class Qemu(FlashFile):
     """Espressif's QEMU; the flash and the eFuses are files, RTC memory ends with the process."""
 
     host = "10.0.2.2"
@@ -158,15 +199,23 @@ class Qemu(Machine):
             "skip_regenerate_image": True,
         }
 
-    def cut_power(self, dut: Dut) -> Dut:
+    def exchange_key5(self) -> None:
+        """Another key in eFuse block 5; the second time the first one again."""
+        efuses = bytearray(self.efuses.read_bytes())
+        for i in range(EFUSE_KEY5, EFUSE_KEY5 + 32):
+            efuses[i] ^= 0xFF
+        self.efuses.write_bytes(efuses)
+
+    def cut_power(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
         pull_plug(dut.qemu)
+        meanwhile()
         return self._start_again()
 
 
 class EspEmu(Machine):
     """Espressif's esp-emu."""
 
-    cannot_run = frozenset({"linux", "burns_efuses"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
@@ -188,15 +237,16 @@ class EspEmu(Machine):
             "skip_regenerate_image": True,
         }
 
-    def cut_power(self, dut: Dut) -> Dut:
+    def cut_power(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
         pull_plug(dut.espemu)
+        meanwhile()
         return self._start_again()
 
 
 class Board(Machine):
     """A real chip at a serial port."""
 
-    cannot_run = frozenset({"linux", "burns_efuses"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file"})
 
     @property
     def missing(self) -> str | None:
@@ -206,7 +256,8 @@ class Board(Machine):
         dut.expect_exact(self.prompt)  # of the boot before this one
         dut.serial.erase_partition("certs")
 
-    def cut_power(self, dut: Dut) -> Dut:
+    def cut_power(self, dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
+        meanwhile()
         # The chip's enable pin: to all but the flash it is a loss of power.
         dut.serial.hard_reset()
         return dut

@@ -103,7 +103,7 @@ static cert_status_t power_cycle(void *ctx)
 static void print_port_status(void)
 {
     if (s_store_error != ESP_OK) {
-        printf("store: error=0x%x, see the log; nothing was changed\n", (unsigned)s_store_error);
+        printf("store: error=0x%x, nothing was changed; %s\n", (unsigned)s_store_error, nvs_store_problem());
     }
 #if !CONFIG_IDF_TARGET_LINUX
     printf("memory: heap_free=%" PRIu32 " heap_lowest=%" PRIu32 " stack_lowest=%u\n", esp_get_free_heap_size(),

@@ -12,8 +12,8 @@
 #include "mbedtls/platform_util.h"
 #include "nvs.h"
 #include "nvs_encryption.h"
-#include "nvs_encryption.h"
 #include "nvs_flash.h"
+#include "nvs_guard.h"
 #include "sdkconfig.h"
 
 #define PARTITION "certs"
@@ -29,12 +29,16 @@
 static const char *TAG = "cert_agent";
 static nvs_handle_t s_nvs;
 static bool s_is_open;
+static const char *s_problem = "see the log";
 
 #if CONFIG_NVS_ENCRYPTION
 static esp_err_t init_partition(void)
 {
     nvs_sec_cfg_t keys = { 0 };
     esp_err_t error = nvs_encryption_keys(PARTITION, &keys);
+    if (error == ESP_OK) {
+        error = nvs_guard_check(PARTITION, &keys, &s_problem);
+    }
     if (error == ESP_OK) {
         error = nvs_flash_secure_init_partition(PARTITION, &keys);
     }
@@ -44,6 +48,7 @@ static esp_err_t init_partition(void)
 #else
 static esp_err_t init_partition(void)
 {
+    ESP_RETURN_ON_ERROR(nvs_guard_check(PARTITION, NULL, &s_problem), TAG, "not opened");
     return nvs_flash_init_partition(PARTITION);
 }
 #endif
@@ -59,6 +64,11 @@ esp_err_t nvs_store_open(void)
                         "NVS namespace " NAMESPACE " cannot be opened");
     s_is_open = true;
     return ESP_OK;
+}
+
+const char *nvs_store_problem(void)
+{
+    return s_problem;
 }
 
 static cert_status_t status_of(esp_err_t error)

@@ -20,6 +20,9 @@
  */
 esp_err_t nvs_store_open(void);
 
+/** @brief Why nvs_store_open() has failed, and what to do, in words for an operator. */
+const char *nvs_store_problem(void);
+
 /** @brief Read a value: see cert_port_t. CERT_ERR_STORAGE while the store is not open, as from the two below. */
 cert_status_t nvs_store_read(const char *key, uint8_t *buf, size_t cap, size_t *len);
 
