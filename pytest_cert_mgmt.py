@@ -46,6 +46,12 @@ def test_enrols_with_the_bootstrap_identity_and_comes_online_with_its_own(
     outside.until("activated", lambda: outside.world.active(device_id) == issued)
 
 
+@pytest.mark.chip
+def test_waits_for_an_address_before_it_connects(device: Dut) -> None:
+    connected = re.compile(rb"\bconnected: identity=bootstrap")
+    device.expect(connected, not_matching=re.compile(rb"disconnected: "))
+
+
 def test_is_the_same_after_a_restart_and_after_a_power_cut(
     online: tuple[Dut, str], cut_power: CutPower, outside: Outside, device_id: str
 ) -> None:

@@ -26,6 +26,7 @@
 #include "keys.h"
 #include "long_call.h"
 #include "mqtt_link.h"
+#include "network_watch.h"
 #include "nvs_store.h"
 #include "platform.h"
 #include "sdkconfig.h"
@@ -105,6 +106,9 @@ static void print_port_status(void)
     if (s_store_error != ESP_OK) {
         printf("store: error=0x%x, nothing was changed; %s\n", (unsigned)s_store_error, nvs_store_problem());
     }
+    if (!network_watch_is_up()) {
+        puts("network: waiting for an address");
+    }
 #if !CONFIG_IDF_TARGET_LINUX
     printf("memory: heap_free=%" PRIu32 " heap_lowest=%" PRIu32 " stack_lowest=%u\n", esp_get_free_heap_size(),
            esp_get_minimum_free_heap_size(), (unsigned)uxTaskGetStackHighWaterMark(NULL));
@@ -152,6 +156,8 @@ static void handle(event_t *event)
     case EVENT_CONSOLE_LINE:
         run_line(event->line);
         break;
+    case EVENT_NETWORK: /* what follows from it is seen by the next look */
+        break;
     }
     event_dispose(event);
 }
@@ -177,13 +183,20 @@ static void boot_agent(void)
     }
 }
 
+/** Let time pass for the agent. Without a network it keeps waiting: attempts that must fail make the next one late. */
+static uint32_t tick(void)
+{
+    bool has_nothing_to_do = s_agent.phase == CERT_PHASE_WAITING && !network_watch_is_up();
+    return !s_is_booted || has_nothing_to_do ? WAIT_MAX_MS : cert_agent_tick(&s_agent, now_ms());
+}
+
 static void run(void *arg)
 {
     (void)arg;
     boot_agent();
     while (!agent_port_restart_requested()) {
         long_call_begin();
-        uint32_t wait_ms = s_is_booted ? cert_agent_tick(&s_agent, now_ms()) : WAIT_MAX_MS;
+        uint32_t wait_ms = tick();
         wait_ms = wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
         event_t event;
         if (!agent_port_restart_requested() && event_queue_take(&event, wait_ms)) {
@@ -253,6 +266,7 @@ esp_err_t cert_port_esp_start(const cert_port_esp_bootstrap_t *bootstrap)
 {
     esp_log_level_set("cert_mgmt", ESP_LOG_DEBUG); /* the port's log() knows what is wanted */
     ESP_RETURN_ON_FALSE(event_queue_init(), ESP_ERR_NO_MEM, TAG, "no memory for the event queue");
+    ESP_RETURN_ON_ERROR(network_watch_start(), TAG, "no news of the network");
     ESP_RETURN_ON_ERROR(platform_init(), TAG, "the platform is not ready");
     ESP_RETURN_ON_ERROR(prepare(bootstrap), TAG, "no agent");
     BaseType_t made = xTaskCreate(run, "cert_agent", CONFIG_CERT_PORT_TASK_STACK, NULL, TASK_PRIORITY, NULL);

@@ -32,12 +32,13 @@ typedef enum {
     EVENT_DELIVERED, /*!< The server has acknowledged all that was published so far */
     EVENT_MESSAGE,
     EVENT_CONSOLE_LINE,
+    EVENT_NETWORK, /*!< There may be a network now, or none any more */
 } event_type_t;
 
 /** @brief One event. Whoever takes it out of the queue ends it with event_dispose(). */
 typedef struct {
     event_type_t type;
-    uint32_t connection; /*!< The connection it is about; none for a console line */
+    uint32_t connection; /*!< The connection it is about; none for a console line or the network */
     union {
         struct {
             cert_failure_t why;
