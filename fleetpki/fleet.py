@@ -28,8 +28,9 @@ from fleetpki.registry.database import (
     Database,
     Sessions,
     connect,
-    create_registry,
     engine_of,
+    finish,
+    new_registry,
     open_registry,
     require_schema,
 )
@@ -128,9 +129,18 @@ def create(
 def _write_both(
     directory: Path, root_directory: Path, passphrase: bytes, hierarchy: Hierarchy, settings: Settings
 ) -> None:
-    with files.staging(root_directory) as root_stage, files.staging(directory) as stage:
+    with (
+        files.staging(root_directory) as root_stage,
+        files.staging(directory) as stage,
+        new_registry(_database(Layout(stage), settings)) as sessions,
+    ):
         root_list = _write_root(root_stage, hierarchy, passphrase, settings)
-        _write_fleet(Layout(stage), hierarchy, settings, root_list)
+        _write_files(Layout(stage), hierarchy, settings)
+        context = _context(Layout(stage), settings, sessions)
+        register_hierarchy(context, hierarchy)
+        install_list(context, root_list)
+        finish(sessions)
+        engine_of(sessions).dispose()
         root_stage.rename(root_directory)
         try:
             stage.rename(directory)
@@ -151,7 +161,7 @@ def _write_root(stage: Path, hierarchy: Hierarchy, passphrase: bytes, settings: 
     return root.revocation_list(now)
 
 
-def _write_fleet(layout: Layout, hierarchy: Hierarchy, settings: Settings, root_list: bytes) -> None:
+def _write_files(layout: Layout, hierarchy: Hierarchy, settings: Settings) -> None:
     passphrase = _key_store(layout, settings).passphrase()
     parts = (layout.ca, layout.broker, layout.services, layout.bootstrap, layout.run)
     for part in parts:
@@ -165,11 +175,6 @@ def _write_fleet(layout: Layout, hierarchy: Hierarchy, settings: Settings, root_
     _write_credential(layout.services / "service", hierarchy.service)
     _write_credential(layout.services / "operator", hierarchy.operator)
     _write_credential(layout.bootstrap / "bootstrap", hierarchy.bootstrap)
-    sessions = create_registry(_database(layout, settings))
-    context = _context(layout, settings, sessions)
-    register_hierarchy(context, hierarchy)
-    install_list(context, root_list)
-    engine_of(sessions).dispose()
     for part in (*parts, layout.directory):
         files.sync_directory(part)
 

@@ -24,7 +24,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.schema import CreateTable
 
 from fleetpki.errors import FleetError
 from fleetpki.registry.models import Base
@@ -36,8 +35,11 @@ Database = Path | str
 REVISION = "0001"
 """The schema the models describe: the newest of the migrations."""
 
-#: Alembic's, written here so that opening a registry need not load all of it.
-_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+#: The tables of a registry, and Alembic's, written here so that opening one need not load all of that.
+_EVERYTHING = MetaData()
+_VERSION = Table("alembic_version", _EVERYTHING, Column("version_num", String(32), primary_key=True))
+for _table in Base.metadata.sorted_tables:
+    _table.to_metadata(_EVERYTHING)
 
 _BUSY_TIMEOUT_S = 10
 _CONNECTIONS = 40  # as many threads may read at once
@@ -46,16 +48,39 @@ _READ_ONLY = "fleetpki_read_only"
 
 def create_registry(database: Database) -> Sessions:
     """Make a new, empty registry; a file is readable by its owner only."""
+    with new_registry(database) as sessions:
+        finish(sessions)
+    return sessions
+
+
+@contextmanager
+def new_registry(database: Database) -> Iterator[Sessions]:
+    """A new registry, to be filled and finished. Should that fail, nothing is left of it on a server.
+
+    One that is not finished is none: when this program dies meanwhile, the next attempt begins anew.
+    """
     if isinstance(database, Path):
         _create_file(database)
     engine = connect(database)
-    if _tables(engine):
+    tables = _tables(engine)
+    if _is_unfinished(engine, tables):
+        _drop(engine)
+    elif tables:
         raise FleetError(f"{name_of(engine)} has tables already", "name an empty database", exit_code=2)
     with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        connection.execute(CreateTable(_VERSION))
+        _EVERYTHING.create_all(connection)
+    try:
+        yield _sessions(engine)
+    except BaseException:
+        if not isinstance(database, Path):
+            _drop(engine)
+        raise
+
+
+def finish(sessions: Sessions) -> None:
+    """Everything is in a new registry: from now on it is one."""
+    with engine_of(sessions).begin() as connection:
         connection.execute(insert(_VERSION).values(version_num=REVISION))
-    return _sessions(engine)
 
 
 def open_registry(database: Database) -> Sessions:
@@ -92,7 +117,10 @@ def revision(engine: Engine) -> str:
     if _VERSION.name not in _tables(engine):
         raise FleetError(f"{name_of(engine)} is not a fleetpki registry", "restore it from a backup")
     with engine.connect() as connection:
-        return str(connection.execute(select(_VERSION.c.version_num)).scalar_one())
+        found = connection.scalar(select(_VERSION.c.version_num))
+    if found is None:
+        raise FleetError(f"{name_of(engine)} is an unfinished registry", "run `fleetpki init` again")
+    return str(found)
 
 
 def connect(database: Database) -> Engine:
@@ -147,6 +175,19 @@ def _create_file(path: Path) -> None:
         path.touch(mode=0o600, exist_ok=False)
     except FileExistsError as error:
         raise FleetError(f"{path} exists already", "choose another directory", exit_code=2) from error
+
+
+def _is_unfinished(engine: Engine, tables: set[str]) -> bool:
+    """Whether these are all ours, and nobody came to say so."""
+    if tables != set(_EVERYTHING.tables):
+        return False
+    with engine.connect() as connection:
+        return connection.execute(select(_VERSION)).first() is None
+
+
+def _drop(engine: Engine) -> None:
+    with engine.begin() as connection:
+        _EVERYTHING.drop_all(connection)
 
 
 def _tables(engine: Engine) -> set[str]:
