@@ -92,6 +92,24 @@ def token_table(tokens: Sequence[Data]) -> RenderableType:
     return table
 
 
+def person_data(certificate: Certificate) -> Data:
+    """A certificate that permits something at the API."""
+    return {
+        "name": certificate.common_name,
+        "role": str(certificate.api_role),
+        **certificate_data(certificate),
+    }
+
+
+def person_table(people: Sequence[Data]) -> RenderableType:
+    """All people, one certificate a line."""
+    table = _table("Name", "Role", "State", "Valid until", "Certificate")
+    for person in people:
+        until, number = _people(person["not_after"]), (person["certificate_id"] or "")[:SHORT_ID]
+        table.add_row(person["name"], person["role"], person["state"], until, number)
+    return table
+
+
 def alert_data(alert: Alert) -> Data:
     """Something an operator should know."""
     return {

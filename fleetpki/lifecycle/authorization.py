@@ -71,6 +71,10 @@ def _as_service(_ctx: Context, session: Session, _certificate: Certificate, clie
     return "client id is a device's" if queries.device(session, client_id) is not None else ""
 
 
+def _as_person(_ctx: Context, _session: Session, _certificate: Certificate, _client_id: str) -> str:
+    return "a person uses the API"
+
+
 def _as_broker(_ctx: Context, _session: Session, _certificate: Certificate, _client_id: str) -> str:
     return "a broker is no client"
 
@@ -80,4 +84,5 @@ _OBJECTION_TO_NAME: dict[str, Callable[[Context, Session, Certificate, str], str
     Role.BOOTSTRAP: _as_bootstrap,
     Role.SERVICE: _as_service,
     Role.BROKER: _as_broker,
+    Role.PERSON: _as_person,
 }

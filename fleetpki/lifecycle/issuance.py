@@ -69,6 +69,7 @@ _PROFILES = {
     Role.BOOTSTRAP: profiles.BOOTSTRAP,
     Role.SERVICE: profiles.SERVICE,
     Role.BROKER: profiles.BROKER,
+    Role.PERSON: profiles.PERSON,
 }
 
 

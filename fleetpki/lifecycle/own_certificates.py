@@ -39,7 +39,7 @@ def certify_bootstrap(
     """
     public_key, _ = keys.accept(public_key)
     with ctx.transaction(actor, "certify_bootstrap", common_name) as tx:
-        recorded = _earlier(tx, public_key, Role.BOOTSTRAP, common_name)
+        recorded = earlier(tx, public_key, Role.BOOTSTRAP, common_name)
         if recorded is None:
             issuer = (
                 authorities.active(tx.session, AuthorityKind.BOOTSTRAP)
@@ -75,7 +75,8 @@ def renew_own(
     return _released(ctx, actor, recorded, public_key, hosts if recorded.role == Role.BROKER else ())
 
 
-def _earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: str) -> Certificate | None:
+def earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: str) -> Certificate | None:
+    """The certificate this key has; Rejected when it is somebody else's key."""
     for certificate in queries.certificates_with_key(tx.session, key_digest(public_key)):
         if certificate.role != role or certificate.common_name != common_name:
             raise Rejected(Code.WEAK_KEY, "this key is another holder's")
@@ -87,8 +88,11 @@ def _earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: st
 def _released(
     ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
 ) -> Certificate:
-    """Sign what is recorded; its holder is at hand, so it is active at once."""
-    certificate = issuance.release(ctx, actor, recorded, public_key, hosts)
+    return activate(ctx, actor, issuance.release(ctx, actor, recorded, public_key, hosts))
+
+
+def activate(ctx: Context, actor: str, certificate: Certificate) -> Certificate:
+    """The holder of a certificate is at hand, so it is active as soon as it is signed."""
     if certificate.state == CertificateState.ACTIVE:
         return certificate
     with ctx.transaction(actor, "activate", certificate.common_name) as tx:

@@ -53,6 +53,7 @@ BROKER = Profile(
     "broker", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.SERVER_AUTH, names_hosts=True, has_status=True
 )
 SERVICE = Profile("service", 2 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH, has_status=True)
+PERSON = Profile("person", YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH, has_status=True)
 BOOTSTRAP = Profile("bootstrap", 10 * YEAR, SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH)
 DEVICE = Profile("device", timedelta(days=90), SIGN_ONLY, ExtendedKeyUsageOID.CLIENT_AUTH, has_status=True)
 OCSP_SIGNER = Profile(

@@ -67,7 +67,7 @@ def test_a_fleet_that_cannot_appear_leaves_no_tables(
 def test_after_a_killed_attempt_the_next_one_begins_anew(tmp_path: Path, url: str) -> None:
     process = os.fork()
     if process == 0:
-        with mock.patch.object(fleets, "finish", lambda _sessions: os.kill(os.getpid(), signal.SIGKILL)):
+        with mock.patch.object(fleets, "finish", side_effect=lambda _: os.kill(os.getpid(), signal.SIGKILL)):
             make(tmp_path, url)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
     assert "authorities" in tables(url)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleetpki.registry.models import ApiRole
+from fleetpki.registry.models import ApiRole, CertificateState
 from fleetpki.web.logins import LIMIT, WINDOW_S, FailedLogins
+from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
 
 API = "/api/v1"
@@ -69,6 +70,35 @@ def test_other_certificates_of_ours_open_nothing(web: Web) -> None:
     for identity in (web.service, web.bootstrap, web.device("sensor-2")):
         with web.client("api", identity) as client:
             assert client.get(f"{API}/devices").status_code == 401
+
+
+def test_a_person_s_certificate_permits_its_role_until_revoked(web: Web) -> None:
+    key = new_key()
+    with web.api(ApiRole.CA_OFFICER) as officer:
+        asked = {"name": "alice", "role": "viewer", "csr": make_csr(key, "alice")}
+        made = officer.post(f"{API}/people", json=asked)
+        assert made.status_code == 201
+        alice = web.identity("alice", made.json()["certificate"] + made.json()["chain"], key)
+        with web.client("api", alice) as client:
+            assert client.get(f"{API}/devices").status_code == 200
+            assert client.get("/devices").status_code == 200  # the dashboard
+            assert client.post(f"{API}/devices/sensor-1/suspend", json={}).status_code == 403
+            assert client.get(f"{API}/people").status_code == 403
+        assert [each["common_name"] for each in officer.get(f"{API}/people").json()][-1] == "alice"
+        assert officer.delete(f"{API}/people/alice").status_code == 204
+    with web.client("api", alice) as client:
+        assert client.get(f"{API}/devices").status_code == 401
+    assert ("certificate:alice", "access.refused") in web.audited("api")
+
+
+def test_an_operator_revokes_devices_but_not_who_is_above_them(web: Web) -> None:
+    device = web.device("sensor-3").certificate_id
+    with web.api(ApiRole.OPERATOR) as operator:
+        for identity in (web.operator, web.service):
+            path = f"{API}/certificates/{identity.certificate_id}/revoke"
+            assert operator.post(path, json={}).status_code == 403
+        assert operator.post(f"{API}/certificates/{device}/revoke", json={}).status_code == 200
+    assert web.state(web.operator.certificate_id) == CertificateState.ACTIVE
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from fleetpki.registry.models.operators import ApiRole
 
 
 class Role(StrEnum):
-    """What the holder of a certificate may be on the broker."""
+    """What the holder of a certificate is; a person at the API is nobody on the broker."""
 
     DEVICE = "device"
     BOOTSTRAP = "bootstrap"
     SERVICE = "service"
     BROKER = "broker"
+    PERSON = "person"
 
 
 class CertificateState(StrEnum):
@@ -143,5 +144,7 @@ _WATCHED = text("look_at IS NOT NULL")
 Index("certificates_by_look", Certificate.look_at, sqlite_where=_WATCHED, postgresql_where=_WATCHED)
 _OF_CLOUD = text("role IN ('broker', 'service')")
 Index("certificates_of_the_cloud", Certificate.role, sqlite_where=_OF_CLOUD, postgresql_where=_OF_CLOUD)
+_OF_PEOPLE = text("api_role IS NOT NULL")
+Index("certificates_of_people", Certificate.common_name, sqlite_where=_OF_PEOPLE, postgresql_where=_OF_PEOPLE)
 Index("certificates_by_batch", Certificate.batch, Certificate.recorded_at)
 Index("certificates_by_partition", Certificate.issuer_id, Certificate.crl_partition, Certificate.state)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleetpki.registry.models.base import Base
@@ -49,3 +49,7 @@ class AuditEntry(Base):
     detail: Mapped[dict[str, Any]]
     previous: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+
+
+Index("audit_by_subject", AuditEntry.subject, AuditEntry.seq)
+Index("audit_by_actor", AuditEntry.actor, AuditEntry.seq)

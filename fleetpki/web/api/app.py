@@ -24,6 +24,7 @@ from fleetpki.web.api import (
     certificates,
     devices,
     health,
+    people,
     rotations,
     tokens,
 )
@@ -50,6 +51,7 @@ PARTS = (
     health,
     audit,
     tokens,
+    people,
 )
 
 _DESCRIPTION = """

@@ -9,13 +9,15 @@ from fleetpki.errors import NotFound
 from fleetpki.lifecycle import Context
 from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, CertificateState, Role
+from fleetpki.registry.models import ApiRole, Certificate, CertificateState, Role
 from fleetpki.web.api.devices import WithReason
 from fleetpki.web.api.models import CertificateOut, Page
 from fleetpki.web.api.types import After, CertificateId, Limit, NameFilter, Time
-from fleetpki.web.security import Ctx, Operator, Viewer
+from fleetpki.web.security import AccessRefused, Ctx, Operator, Viewer
 
 PEM = "application/x-pem-file"
+
+_OF_THE_FLEET = (Role.DEVICE, Role.BOOTSTRAP)
 
 router = APIRouter(prefix="/certificates", tags=["certificates"])
 
@@ -71,7 +73,12 @@ def download_certificate(_caller: Viewer, ctx: Ctx, certificate_id: CertificateI
 def revoke_certificate(
     caller: Operator, ctx: Ctx, certificate_id: CertificateId, body: WithReason
 ) -> CertificateOut:
-    """Withdraw one certificate. A device left without one may enrol again."""
+    """Withdraw one certificate. A device left without one may enrol again.
+
+    Those of the cloud and of people are the CA officer's.
+    """
+    if _known(ctx, certificate_id).role not in _OF_THE_FLEET and not caller.may_act_as(ApiRole.CA_OFFICER):
+        raise AccessRefused(403, "this certificate is for a ca-officer to revoke")
     lifecycle.revoke_certificate(ctx, certificate_id, body.reason, actor=caller.actor)
     return CertificateOut.model_validate(_known(ctx, certificate_id))
 

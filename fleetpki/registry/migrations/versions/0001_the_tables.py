@@ -59,6 +59,10 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index("audit_by_actor", ["actor", "seq"], unique=False)
+        batch_op.create_index("audit_by_subject", ["subject", "seq"], unique=False)
+
     op.create_table(
         "authorities",
         sa.Column("authority_id", sa.String(length=64), nullable=False),
@@ -252,6 +256,13 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "certificates_by_partition", ["issuer_id", "crl_partition", "state"], unique=False
+        )
+        batch_op.create_index(
+            "certificates_of_people",
+            ["common_name"],
+            unique=False,
+            sqlite_where=sa.text("api_role IS NOT NULL"),
+            postgresql_where=sa.text("api_role IS NOT NULL"),
         )
         batch_op.create_index(
             "certificates_of_the_cloud",
