@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from fleetpki.lifecycle import KeyRequest, start_rotation
+from fleetpki.lifecycle import KeyRequest, change_batch, start_rotation
 from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.issuer import to_pem
 from fleetpki.registry.models import CertificateState
@@ -151,3 +151,55 @@ def test_the_answer_is_pkcs7_to_others_too(web: Web) -> None:
     _, request = make_request(web, "sensor-7")
     der = base64.b64decode(post(web, "simpleenroll", web.bootstrap, request))
     assert len(pkcs7.load_der_pkcs7_certificates(der)) == 1
+
+
+SECRET = bytes(range(32))
+
+
+@pytest.fixture
+def proving(web: Web) -> Iterator[None]:
+    """The batch asks its devices to prove their factory secrets."""
+    path = web.fleet.layout.bootstrap / "bootstrap-1.secret"
+    path.write_text(SECRET.hex())
+    change_batch(web.ctx, "bootstrap-1", {"proof": True})
+    yield
+    change_batch(web.ctx, "bootstrap-1", {"proof": False})
+    path.unlink()
+
+
+def proof_of(device_id: str, request: bytes) -> str:
+    """The header, computed by openssl from the request in PEM."""
+    pem = openssl("req", "-inform", "DER", data=base64.b64decode(request))
+    derived = openssl(*HMAC, f"hexkey:{SECRET.hex()}", data=f"fleetpki-device-secret\n{device_id}".encode())
+    text = f"fleetpki-enroll\n{device_id}\n".encode() + pem
+    return (
+        "FleetPKI-Proof: " + base64.b64encode(openssl(*HMAC, f"hexkey:{derived.hex()}", data=text)).decode()
+    )
+
+
+HMAC = ("dgst", "-sha256", "-binary", "-mac", "HMAC", "-macopt")
+
+
+@pytest.mark.usefixtures("proving")
+def test_a_factory_secret_is_proven_in_a_header(web: Web) -> None:
+    _, request = make_request(web, "factory-1")
+    wrapped = b"\r\n".join(request[at : at + 40] for at in range(0, len(request), 40))
+    answer = post(web, "simpleenroll", web.bootstrap, wrapped, "-H", proof_of("factory-1", request))
+    assert [each.subject.rfc4514_string() for each in certificates_in(answer)] == ["CN=factory-1"]
+
+
+@pytest.mark.usefixtures("proving")
+def test_without_the_right_proof_nobody_enrols(web: Web) -> None:
+    _, request = make_request(web, "factory-2")
+    _, other = make_request(web, "factory-2", "other")
+    for header in (
+        "X-Nothing: 1",
+        "FleetPKI-Proof;",
+        "FleetPKI-Proof: no base64 \u00e9",
+        proof_of("factory-2", other),
+        proof_of("factory-3", request),
+    ):
+        status = ("-o", "/dev/null", "-w", "%{http_code}")
+        assert post(web, "simpleenroll", web.bootstrap, request, "-H", header, *status) == b"403"
+    assert web.certificates("factory-2") == []
+    assert "enroll.refused" in [action for _, action in web.audited("factory-2")]

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 PREFIX = "/.well-known/est/"
 MAX_BODY = 16 * 1024
 
+#: The header with the proof of a factory secret, for which EST has no place of its own.
+PROOF = "FleetPKI-Proof"
+
 #: Rules wait for the registry, not for each other: so many at once let it commit them together.
 _THREADS = 32
 
@@ -65,7 +68,7 @@ class Est:
 
     async def _answer(self, request: Request) -> Response:
         operation = OPERATIONS[request.scope["path"].removeprefix(PREFIX)]
-        peer = Peer(request.scope["state"]["certificate_id"])
+        peer = Peer(request.scope["state"]["certificate_id"], request.headers.get(PROOF))
         body = await request.body()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._run, operation, peer, body)

@@ -17,6 +17,8 @@ class Peer:
     """Whoever made the connection."""
 
     certificate_id: str | None
+    proof: str | None = None
+    """What shows that it holds its factory secret."""
 
     def shown(self) -> str:
         """The certificate it showed; without one it may do nothing that counts."""
@@ -47,6 +49,7 @@ def simple_enroll(ctx: Context, peer: Peer, body: bytes) -> Response:
         sender=sender,
         request_id=request.request_id,
         csr_pem=request.pem,
+        proof=peer.proof,
     )
     return _certificate(enrolled.certificate_pem)
 
@@ -70,6 +73,7 @@ def server_key_generation(ctx: Context, peer: Peer, body: bytes) -> Response:
         sender=sender,
         request_id=request.request_id,
         csr_pem=None,
+        proof=peer.proof,
     )
     if enrolled.private_key_pem is None:
         raise Rejected(Code.NOT_ALLOWED, "this fleet makes no keys for devices")
