@@ -21,11 +21,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle.parties import bootstrap_certificate, require_in_service
+from fleetpki.lifecycle.context import Transaction
+from fleetpki.lifecycle.parties import require_bootstrap, require_in_service
 from fleetpki.pki.factory_secret import is_proven
 from fleetpki.registry import queries
 from fleetpki.registry.exclusion import serialize
-from fleetpki.registry.models import AllowedDevice, Batch, Certificate, Device, Role
+from fleetpki.registry.models import AllowedDevice, Batch, Certificate, Device, DeviceState, Role
+from fleetpki.registry.tags import put_tags
 
 _MINUTE = timedelta(minutes=1)
 
@@ -64,14 +66,12 @@ def gather(
     lock: bool,
 ) -> Facts:
     """Find out about an applicant that came with a bootstrap certificate; locked, it stays true."""
-    sender = bootstrap_certificate(session, application.sender, now)
-    batch = session.get(Batch, sender.batch) if sender.batch is not None else None
-    if batch is None:
-        raise Rejected(Code.NOT_ALLOWED, "the bootstrap certificate belongs to no batch")
+    sender = require_bootstrap(queries.certificate(session, application.sender), now)
+    batch = require_batch(session.get(Batch, sender.batch) if sender.batch is not None else None)
     if lock and (batch.budget is not None or batch.rate_per_minute is not None):
-        serialize(session.connection(), "batch", batch.name)
+        serialize(session.connection(), ("batch", batch.name))
     device = queries.device(session, application.device_id, lock=lock)
-    if lock and device is None and serialize(session.connection(), "device", application.device_id):
+    if lock and device is None and serialize(session.connection(), ("device", application.device_id)):
         device = queries.device(session, application.device_id, lock=True)
     return Facts(
         application,
@@ -83,10 +83,35 @@ def gather(
     )
 
 
+def require_batch(batch: Batch | None) -> Batch:
+    """The batch of the bootstrap certificate a request came with."""
+    if batch is None:
+        raise Rejected(Code.NOT_ALLOWED, "the bootstrap certificate belongs to no batch")
+    return batch
+
+
 def require_admissible(facts: Facts) -> None:
     """Refuse an applicant by the first rule that is against it."""
     for rule in _RULES:
         rule(facts)
+
+
+def admit(tx: Transaction, facts: Facts) -> Device:
+    """Make an admissible applicant a device."""
+    application, allowed = facts.application, facts.allowed
+    device = Device(
+        device_id=application.device_id,
+        state=DeviceState.ACTIVE,
+        created_at=tx.now,
+        hardware=application.hardware,
+        batch=facts.batch.name,
+        group=allowed.group if allowed else None,
+    )
+    tx.session.add(device)
+    if allowed is not None and allowed.tags:
+        put_tags(tx.session, device, allowed.tags)
+    tx.audit("device.created", device.device_id, batch=facts.batch.name)
+    return device
 
 
 def require_pace(session: Session, batch: Batch, now: datetime) -> None:

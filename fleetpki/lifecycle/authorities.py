@@ -5,7 +5,7 @@
 from collections.abc import Sequence
 
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import FleetError, NotFound
@@ -17,6 +17,13 @@ from fleetpki.registry.models import Authority, AuthorityKind, AuthorityState, C
 
 IN_USE = (AuthorityState.STANDBY, AuthorityState.ACTIVE, AuthorityState.RETIRING)
 """Its certificates are at work, or about to be."""
+
+_ACTIVE = (
+    select(Authority)
+    .where(Authority.kind == bindparam("kind"), Authority.state == AuthorityState.ACTIVE)
+    .order_by(Authority.created_at.desc(), Authority.name)
+    .limit(1)
+)
 
 
 def authorities(session: Session) -> Sequence[Authority]:
@@ -33,8 +40,7 @@ def in_use(session: Session, kind: AuthorityKind) -> Sequence[Authority]:
 
 def active(session: Session, kind: AuthorityKind = AuthorityKind.ISSUING) -> Authority:
     """The authority that signs new certificates: the newest active one."""
-    query = select(Authority).where(Authority.kind == kind, Authority.state == AuthorityState.ACTIVE)
-    found = session.scalar(query.order_by(Authority.created_at.desc(), Authority.name).limit(1))
+    found = session.scalar(_ACTIVE, {"kind": kind})
     if found is None:
         raise FleetError(f"no {kind} authority is active", "'fleetpki ca list' shows what there is")
     return found
@@ -52,13 +58,25 @@ def issuer(ctx: Context, authority: Authority) -> Issuer:
     """The authority, ready to sign."""
     if authority.key_uri is None:
         raise FleetError(f"the key of the authority {authority.name} is not here", "sign where its key is")
-    return Issuer(
-        x509.load_pem_x509_certificate(authority.pem.encode()),
-        ctx.keyring.key(authority.key_uri),
-        authority.chain_pem,
-        repository=repository(ctx, authority),
-        crl_partitions=authority.crl_partitions,
-    )
+    made = ctx.issuers.get(authority.authority_id)
+    if made is None:
+        made = ctx.issuers[authority.authority_id] = Issuer(
+            x509.load_pem_x509_certificate(authority.pem.encode()),
+            ctx.keyring.key(authority.key_uri),
+            authority.chain_pem,
+            repository=repository(ctx, authority),
+            crl_partitions=authority.crl_partitions,
+        )
+    return made
+
+
+def issuer_of(ctx: Context, certificate: Certificate) -> Issuer:
+    """Who signs, or signed, a certificate."""
+    made = ctx.issuers.get(certificate.issuer_id or "")
+    if made is not None:
+        return made
+    with reading(ctx.sessions) as session:
+        return issuer(ctx, session.get_one(Authority, certificate.issuer_id))
 
 
 def repository(ctx: Context, authority: Authority) -> Repository | None:
@@ -69,6 +87,9 @@ def repository(ctx: Context, authority: Authority) -> Repository | None:
 
 def chain(ctx: Context, certificate: Certificate) -> str:
     """What a certificate is sent with: its issuer and those above, without the trust anchor (PEM)."""
+    made = ctx.issuers.get(certificate.issuer_id or "")
+    if made is not None:
+        return made.chain_pem
     with reading(ctx.sessions) as session:
         return session.get_one(Authority, certificate.issuer_id).chain_pem
 

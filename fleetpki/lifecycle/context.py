@@ -2,22 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every rule works with: registry, keys, policy and clock; and the transaction it runs in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Rejected, Unavailable
 from fleetpki.lifecycle.terms import Hook
+from fleetpki.lifecycle.together import Together
 from fleetpki.pki import profiles
+from fleetpki.pki.issuer import Issuer
 from fleetpki.pki.keyring import KeyRing
 from fleetpki.pki.ocsp import Delegates
 from fleetpki.registry.audit import Entry
 from fleetpki.registry.database import Sessions, engine_of
 from fleetpki.registry.group_commit import GroupCommit
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 OPERATOR = "operator"
 CLOUD = "cloud"
@@ -58,6 +64,10 @@ class Transaction:
         """Add an entry to the audit chain."""
         self.entries.append(Entry(self.now, self.actor, action, subject, detail))
 
+    def audit_refusal(self, action: str, subject: str, refusal: Rejected) -> None:
+        """Add what was refused."""
+        self.audit(f"{action}.refused", subject, code=refusal.code, message=refusal.message)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -72,6 +82,8 @@ class Context:
     hooks: tuple[Hook, ...] = ()
     """Rules of admission of the operator's own."""
     delegates: Delegates = field(default_factory=Delegates)
+    issuers: dict[str, Issuer] = field(default_factory=dict)
+    """The authorities this process has signed with, by id; filled and used by ``authorities``."""
 
     @contextmanager
     def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:
@@ -85,10 +97,30 @@ class Context:
             try:
                 yield tx
             except Rejected as rejected:
-                tx.audit(f"{action}.refused", subject, code=rejected.code, message=rejected.message)
+                tx.audit_refusal(action, subject, rejected)
                 refusal = rejected
         if refusal is not None:
             raise refusal
+
+    @contextmanager
+    def transactions(self) -> Iterator[Callable[[str], Transaction]]:
+        """Run many rules in one write; what is yielded makes the transaction of an actor.
+
+        The caller audits refusals, and writes nothing for what it refuses.
+        """
+        with self._commits.write() as write:
+            now = self.clock()
+            yield lambda actor: Transaction(write.session, now, actor, write.entries)
+
+    def together(
+        self, work: Callable[["Context", Sequence[Item]], Sequence[Outcome | Rejected]], item: Item
+    ) -> Outcome:
+        """Do ``work`` on an item, in one call with the items of other threads that wait to have it done."""
+        desks: dict[Any, Together[Item, Outcome | Rejected]] = self._desks
+        outcome = desks.setdefault(work, Together(partial(work, self)))(item)
+        if isinstance(outcome, Rejected):
+            raise outcome
+        return outcome
 
     @contextmanager
     def auditing_refusals(self, actor: str, action: str, subject: str) -> Iterator[None]:
@@ -106,6 +138,10 @@ class Context:
         """Write what needs no audit entry."""
         with self._commits.write() as write:
             yield write.session
+
+    @cached_property
+    def _desks(self) -> dict[Any, Together[Any, Any]]:
+        return {}
 
     @cached_property
     def _commits(self) -> GroupCommit:

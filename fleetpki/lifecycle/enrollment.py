@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import admission, authorities, issuance, quarantine
+from fleetpki.lifecycle import admission, authorities, first_enrollments, issuance, quarantine
 from fleetpki.lifecycle.admission import Application, Facts
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
+from fleetpki.lifecycle.first_enrollments import Candidate
 from fleetpki.lifecycle.parties import known_device, may_reenroll, require_in_service
 from fleetpki.lifecycle.terms import Applicant, Enrolled
 from fleetpki.lifecycle.transitions import close
@@ -19,8 +20,7 @@ from fleetpki.pki.identifiers import is_device_id, key_digest
 from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Device, DeviceState, RotationState
-from fleetpki.registry.tags import put_tags
+from fleetpki.registry.models import Certificate, Device, RotationState
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,16 @@ def enroll(
     with ctx.auditing_refusals(sender, "enroll", device_id):
         key = _key_of(application)
         _ask_hooks(ctx, application, key)
-    with ctx.transaction(sender, "enroll", device_id) as tx:
-        facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
-        admission.require_admissible(facts)
-        _require_source(facts, key)
-        device = facts.device or _new_device(tx, facts)
-        certificate = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
-    certificate = issuance.release(ctx, sender, certificate, key.public)
+    recorded = _record_with_others(ctx, application, key, request_id)
+    if recorded is None:
+        with ctx.transaction(sender, "enroll", device_id) as tx:
+            facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
+            admission.require_admissible(facts)
+            _require_source(facts, key)
+            device = facts.device or admission.admit(tx, facts)
+            tx.session.flush()  # certificates come after the device they belong to
+            recorded = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
+    certificate = issuance.release(ctx, sender, recorded, key.public)
     return Enrolled(
         certificate_pem=certificate.signed_pem,
         chain_pem=authorities.chain(ctx, certificate),
@@ -111,21 +114,14 @@ def _require_source(facts: Facts, key: _Key) -> None:
         raise Rejected(Code.NOT_ALLOWED, f"batch {facts.batch.name} makes no keys for devices: send a csr")
 
 
-def _new_device(tx: Transaction, facts: Facts) -> Device:
-    application, allowed = facts.application, facts.allowed
-    device = Device(
-        device_id=application.device_id,
-        state=DeviceState.ACTIVE,
-        created_at=tx.now,
-        hardware=application.hardware,
-        batch=facts.batch.name,
-        group=allowed.group if allowed else None,
-    )
-    tx.session.add(device)
-    if allowed is not None and allowed.tags:
-        put_tags(tx.session, device, allowed.tags)
-    tx.audit("device.created", device.device_id, batch=facts.batch.name)
-    return device
+def _record_with_others(
+    ctx: Context, application: Application, key: _Key, request_id: str
+) -> Certificate | None:
+    """What was recorded, unless this is no plain first enrolment."""
+    if key.private is not None:
+        return None
+    candidate = Candidate(application, key.public, key.digest, request_id)
+    return ctx.together(first_enrollments.record, candidate)
 
 
 def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | None:
@@ -147,7 +143,10 @@ def _record(
     holders = issuance.holders_of(tx, key.digest)
     issuance.require_own_key(holders, device.device_id)
     issuance.require_not_replaced(holders, device.device_id, request_id)
-    return issuance.record(ctx, tx, device, key.public, request_id, batch=facts.batch.name)
+    if facts.device is not None:
+        issuance.replace_unused(tx, device)
+    authority = authorities.active(tx.session)
+    return issuance.record(ctx, tx, device, key.public, authority, request_id, batch=facts.batch.name)
 
 
 def _leave_former_life(tx: Transaction, device: Device, key: _Key, sender: str) -> None:

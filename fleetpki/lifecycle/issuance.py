@@ -12,13 +12,15 @@ sign the same record agree in step 3 on the one certificate that is released.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
+from sqlalchemy import bindparam, select, update
 
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import authorities
-from fleetpki.lifecycle.context import Context, Transaction
+from fleetpki.lifecycle.context import CLOUD, Context, Transaction
 from fleetpki.lifecycle.transitions import REPLACED, advance, revoke
 from fleetpki.pki import profiles
 from fleetpki.pki.identifiers import certificate_id, key_digest
@@ -26,11 +28,11 @@ from fleetpki.pki.issuer import Plan, to_pem
 from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
-from fleetpki.registry.database import reading
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
     Authority,
+    Base,
     Certificate,
     CertificateState,
     Device,
@@ -38,10 +40,27 @@ from fleetpki.registry.models import (
     RotationState,
 )
 
+log = logging.getLogger(__name__)
+
+_PROFILES = {
+    Role.DEVICE: profiles.DEVICE,
+    Role.BOOTSTRAP: profiles.BOOTSTRAP,
+    Role.SERVICE: profiles.SERVICE,
+    Role.BROKER: profiles.BROKER,
+    Role.PERSON: profiles.PERSON,
+}
+
+_TABLE = Base.metadata.tables[Certificate.__tablename__]
+_COMPLETE = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("recorded_id"), _TABLE.c.state == CertificateState.RECORDED)
+    .values({name: bindparam(name) for name in ("state", "certificate_id", "pem", "issued_at")})
+)
+
 
 def holders_of(tx: Transaction, key_digest: str) -> Sequence[Certificate]:
     """Everything ever certified for a key, which nobody else gets certified meanwhile."""
-    serialize(tx.session.connection(), "key", key_digest)
+    serialize(tx.session.connection(), ("key", key_digest))
     return queries.certificates_with_key(tx.session, key_digest)
 
 
@@ -62,15 +81,11 @@ def require_not_replaced(holders: Sequence[Certificate], device_id: str, request
         raise Rejected(Code.STALE, "a newer request has replaced this one")
 
 
-log = logging.getLogger(__name__)
-
-_PROFILES = {
-    Role.DEVICE: profiles.DEVICE,
-    Role.BOOTSTRAP: profiles.BOOTSTRAP,
-    Role.SERVICE: profiles.SERVICE,
-    Role.BROKER: profiles.BROKER,
-    Role.PERSON: profiles.PERSON,
-}
+def replace_unused(tx: Transaction, device: Device) -> None:
+    """Withdraw a certificate the device was given and has not used: it is about to get another."""
+    former = queries.pending_certificate(tx.session, device.device_id)
+    if former is not None:
+        revoke(tx, former, REPLACED)
 
 
 def record(
@@ -78,21 +93,19 @@ def record(
     tx: Transaction,
     device: Device,
     public_key: PublicKey,
+    authority: Authority,
     request_id: str | None,
     *,
     batch: str | None = None,
 ) -> Certificate:
-    """Step 1, in place of any certificate the device was given and has not used."""
-    former = queries.pending_certificate(tx.session, device.device_id)
-    if former is not None:
-        revoke(tx, former, REPLACED)
+    """Step 1."""
     return record_for(
         ctx,
         tx,
         Role.DEVICE,
         device.device_id,
         public_key,
-        authorities.active(tx.session),
+        authority,
         validity=ctx.policy.device_validity,
         device_id=device.device_id,
         request_id=request_id,
@@ -135,7 +148,6 @@ def record_for(
         recorded_at=tx.now,
     )
     tx.session.add(certificate)
-    tx.session.flush()
     tx.audit(
         "certificate.recorded", common_name, serial=certificate.serial, key_digest=certificate.key_digest
     )
@@ -146,9 +158,7 @@ def sign(
     ctx: Context, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
 ) -> x509.Certificate:
     """Step 2."""
-    with reading(ctx.sessions) as session:
-        issuer = authorities.issuer(ctx, session.get_one(Authority, recorded.issuer_id))
-    return issuer.sign(
+    return authorities.issuer_of(ctx, recorded).sign(
         Plan(
             profile=_PROFILES[recorded.role],
             common_name=recorded.common_name,
@@ -173,8 +183,7 @@ def release(
     except KeyUnavailable as error:
         with ctx.transaction(actor, "issue", recorded.common_name):
             raise _put_off(ctx, error) from error
-    with ctx.transaction(actor, "issue", recorded.common_name) as tx:
-        return complete(tx, recorded, signed)
+    return ctx.together(_complete_all, _Signed(recorded, signed, actor))
 
 
 def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
@@ -182,14 +191,54 @@ def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
     return Rejected(Code.BUSY, "nothing can be signed now", ctx.policy.busy_retry_after_s)
 
 
+@dataclass(frozen=True)
+class _Signed:
+    recorded: Certificate
+    certificate: x509.Certificate
+    actor: str = CLOUD
+
+
 def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:
     """Step 3; returns the certificate to release, another worker's if that was first."""
-    certificate = tx.session.get_one(Certificate, recorded.id, with_for_update=True)
-    if certificate.state == CertificateState.RECORDED:
-        certificate.state = CertificateState.ISSUED
-        certificate.certificate_id = certificate_id(signed)
-        certificate.pem = to_pem(signed)
-        certificate.issued_at = tx.now
+    just_signed = _Signed(recorded, signed)
+    return _outcome(tx, just_signed, _write(tx, [just_signed])[recorded.id])
+
+
+def _complete_all(ctx: Context, all_signed: Sequence[_Signed]) -> list[Certificate | Rejected]:
+    """Step 3 for many."""
+    outcomes: list[Certificate | Rejected] = []
+    with ctx.transactions() as transaction_of:
+        certificates = _write(transaction_of(CLOUD), all_signed)
+        for signed in all_signed:
+            tx = transaction_of(signed.actor)
+            try:
+                outcomes.append(_outcome(tx, signed, certificates[signed.recorded.id]))
+            except Rejected as refusal:
+                tx.audit_refusal("issue", signed.recorded.common_name, refusal)
+                outcomes.append(refusal)
+    return outcomes
+
+
+def _write(tx: Transaction, all_signed: Sequence[_Signed]) -> dict[int, Certificate]:
+    """Write what still waits for its certificate; all of them as they are then."""
+    rows = [
+        {
+            "recorded_id": signed.recorded.id,
+            "state": CertificateState.ISSUED,
+            "certificate_id": certificate_id(signed.certificate),
+            "pem": to_pem(signed.certificate),
+            "issued_at": tx.now,
+        }
+        for signed in all_signed
+    ]
+    tx.session.connection().execute(_COMPLETE, rows)
+    ids = [signed.recorded.id for signed in all_signed]
+    query = select(Certificate).where(Certificate.id.in_(ids)).execution_options(populate_existing=True)
+    return {certificate.id: certificate for certificate in tx.session.scalars(query)}
+
+
+def _outcome(tx: Transaction, signed: _Signed, certificate: Certificate) -> Certificate:
+    if certificate.certificate_id == certificate_id(signed.certificate):
         tx.audit(
             "certificate.issued",
             certificate.common_name,
@@ -200,6 +249,6 @@ def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -
         rotation = None if is_enrolment else queries.rotation_to(tx.session, certificate)
         if rotation is not None:
             advance(tx, rotation, RotationState.ISSUED)
-    if certificate.state not in LIVE_CERTIFICATE:
+    elif certificate.state not in LIVE_CERTIFICATE:
         raise Rejected(Code.STALE, f"the certificate was {certificate.state} while it was being made")
     return certificate

@@ -68,9 +68,8 @@ def require_sender(tx: Transaction, device_id: str, sender: str) -> tuple[Device
     return device, certificate
 
 
-def bootstrap_certificate(session: Session, sender: str, now: datetime) -> Certificate:
+def require_bootstrap(certificate: Certificate | None, now: datetime) -> Certificate:
     """The bootstrap certificate a request came with; no other is good for enrolling."""
-    certificate = queries.certificate(session, sender)
     if certificate is None or certificate.role != Role.BOOTSTRAP:
         raise Rejected(Code.NOT_ALLOWED, "the connection's certificate is no bootstrap certificate")
     require_live(certificate, now)

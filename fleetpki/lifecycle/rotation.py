@@ -100,7 +100,8 @@ def push_rotation(
     with ctx.transaction(actor, "push", device_id) as tx:
         device, active = _require_idle(ctx, tx, device_id)
         rotation = _open(tx, device, active, str(uuid.uuid4()), RotationMode.PUSH, Initiator.OPERATOR, key)
-        recorded = issuance.record(ctx, tx, device, public_key, rotation.rotation_id)
+        authority = authorities.active(tx.session)
+        recorded = issuance.record(ctx, tx, device, public_key, authority, rotation.rotation_id)
         rotation.new = recorded
     certificate = issuance.release(ctx, actor, recorded, public_key)
     credential = PushedCredential(
@@ -122,7 +123,8 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERAT
         if recorded is None or recorded.key_digest != csr.key_digest:
             device, _ = _require_idle(ctx, tx, device_id)
             _require_fresh_key(issuance.holders_of(tx, csr.key_digest), device_id)
-            recorded = issuance.record(ctx, tx, device, csr.public_key, None)
+            authority = authorities.active(tx.session)
+            recorded = issuance.record(ctx, tx, device, csr.public_key, authority, None)
     if recorded.state != CertificateState.RECORDED:
         return recorded
     signed = issuance.sign(ctx, recorded, csr.public_key)
@@ -307,7 +309,9 @@ def _answer_to(
     holders = issuance.holders_of(tx, csr.key_digest)
     issuance.require_not_replaced(holders, device.device_id, rotation.rotation_id)
     _require_asked_key(holders, rotation, csr)
-    recorded = issuance.record(ctx, tx, device, csr.public_key, rotation.rotation_id)
+    issuance.replace_unused(tx, device)
+    authority = authorities.active(tx.session)
+    recorded = issuance.record(ctx, tx, device, csr.public_key, authority, rotation.rotation_id)
     rotation.new = recorded
     return recorded
 

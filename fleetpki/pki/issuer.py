@@ -21,6 +21,8 @@ from fleetpki.pki.lint import lint
 from fleetpki.pki.name_constraints import name_constraints
 from fleetpki.pki.profiles import BACKDATE, Profile
 
+_DRAFT_KEY = ec.generate_private_key(ec.SECP256R1())
+"""Signs what is only looked at."""
 _KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -135,7 +137,7 @@ class Issuer:
     def sign(self, plan: Plan) -> x509.Certificate:
         """Lint the planned certificate under a throw-away signature, then sign it for real."""
         builder = build(plan, self.certificate.subject, self._key.public_key(), self.repository)
-        draft = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        draft = builder.sign(_DRAFT_KEY, hashes.SHA256())
         lint(draft, plan.profile, self.certificate)
         return builder.sign(self._key, signature_hash(self._key))
 

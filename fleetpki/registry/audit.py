@@ -66,7 +66,7 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add entries to the end of the chain, which is locked until the transaction ends."""
     if not entries:
         return
-    serialize(connection, "audit")
+    serialize(connection, ("audit", "chain"))
     found = connection.execute(_END_OF_CHAIN).first()
     head = Head(found.seq, found.hash) if found else Head()
     rows = []

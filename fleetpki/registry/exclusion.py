@@ -9,13 +9,17 @@ from sqlalchemy import Connection, bindparam, func, select
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
 
 
-def serialize(connection: Connection, *name: str) -> bool:
-    """Let one transaction at a time go on from here with this name, until it ends.
+def serialize(connection: Connection, *names: tuple[str, str]) -> bool:
+    """Let one transaction at a time go on from here with each of these names, until it ends.
 
     Returns whether another may have changed what was read before; SQLite has one writer at a time anyway.
     """
     if connection.dialect.name != "postgresql":
         return False
-    digest = hashlib.sha256("\0".join(name).encode()).digest()
-    connection.execute(_LOCK, {"key": int.from_bytes(digest[:8], signed=True)})
+    for key in sorted({_key(name) for name in names}):  # in one order: none waits for another in a circle
+        connection.execute(_LOCK, {"key": key})
     return True
+
+
+def _key(name: tuple[str, str]) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(name).encode()).digest()[:8], signed=True)

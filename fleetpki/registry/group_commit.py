@@ -70,7 +70,6 @@ class _Group:
 
     def end(self) -> None:
         """Commit, unless the database has failed one of the members."""
-        self.ended = True
         try:
             if self.error is None:
                 audit.append(self.connection, self.entries)
@@ -82,6 +81,7 @@ class _Group:
             if not self.durable:
                 self.connection.invalidate()  # nobody knows what state it is in
             self.connection.close()
+            self.ended = True  # not before: who sees this goes by ``durable``
 
 
 class GroupCommit:

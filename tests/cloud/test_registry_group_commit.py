@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes of many threads share a commit: it is durable or nobody is told so; a failure is one's own."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Barrier, Event
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -38,6 +41,13 @@ def written(ctx: Context) -> set[str]:
         names = set(session.scalars(text("SELECT name FROM batches WHERE name <> 'bootstrap-1'")))
     assert names == audited
     return names
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = monotonic() + 30
+    while not condition():
+        assert monotonic() < end
+        sleep(0.001)
 
 
 @pytest.fixture
@@ -90,6 +100,43 @@ def test_a_failure_takes_nobody_along(ctx: Context) -> None:
     writes = together(ctx, {"good": None, "bad": ValueError("bug"), "better": None})
     assert isinstance(writes["bad"].exception(), ValueError)
     assert written(ctx) == {"good", "better"}
+
+
+def test_a_write_waits_for_the_commit_that_a_failing_one_has_begun(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialect, commits = engine_of(ctx.sessions).dialect, ctx._commits
+    is_in, committing, go_on = Event(), Event(), Event()
+    commit = dialect.do_commit
+
+    def slow(connection: Any) -> None:
+        committing.set()
+        assert go_on.wait(30)
+        commit(connection)
+
+    class Late(nullcontext[None]):
+        def __enter__(self) -> None:
+            assert committing.wait(30)
+
+    def good() -> None:
+        with ctx.transaction("test", "write", "good") as tx:
+            tx.audit("noted", "good")
+            is_in.set()
+            wait_until(lambda: bool(commits._turns._queue))
+
+    def bad() -> None:
+        assert is_in.wait(30)
+        write(ctx, "bad", ValueError("bug"))
+
+    monkeypatch.setattr(dialect, "do_commit", slow)
+    monkeypatch.setattr(commits, "_committing", Late())
+    with ThreadPoolExecutor(2) as pool:
+        told, failed = pool.submit(good), pool.submit(bad)
+        assert committing.wait(30)
+        wait_until(lambda: told.done() or bool(commits._turns._queue))
+        go_on.set()
+    told.result()
+    assert isinstance(failed.exception(), ValueError)
 
 
 def test_a_refusal_keeps_what_led_to_it(ctx: Context) -> None:

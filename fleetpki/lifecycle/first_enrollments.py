@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""First enrolments, many at once: a factory line is switched on, a fleet comes back after a power cut.
+
+This is for what is plain: device and key are nobody's yet, and the batch counts nothing. The rules are those
+of ``admission``; who needs more of them is left to ``enrollment``, which looks at one device at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from fleetpki.errors import Rejected
+from fleetpki.lifecycle import admission, authorities, issuance
+from fleetpki.lifecycle.admission import Application, Facts
+from fleetpki.lifecycle.context import CLOUD, Context, Transaction
+from fleetpki.lifecycle.parties import require_bootstrap
+from fleetpki.pki.keyring import KeyUnavailable
+from fleetpki.pki.keys import PublicKey
+from fleetpki.registry.exclusion import serialize
+from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody who may be new."""
+
+    application: Application
+    public_key: PublicKey
+    key_digest: str
+    request_id: str
+
+
+def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
+    """Make them devices and record their certificates; None for who has to be looked at alone."""
+    try:
+        with ctx.transactions() as transaction_of:
+            tx = transaction_of(CLOUD)
+            known = _Known.of(tx, candidates)
+            devices = [
+                _admit(ctx, transaction_of(each.application.sender), known, each) for each in candidates
+            ]
+            tx.session.flush()  # certificates come after the devices they belong to
+            authority = authorities.active(tx.session)
+            return [
+                _record(ctx, transaction_of(each.application.sender), authority, each, device)
+                if isinstance(device, Device)
+                else device
+                for each, device in zip(candidates, devices, strict=True)
+            ]
+    except (IntegrityError, KeyUnavailable):  # another process was faster, or nothing can be signed now
+        return [None] * len(candidates)
+
+
+def _admit(ctx: Context, tx: Transaction, known: "_Known", candidate: Candidate) -> Device | Rejected | None:
+    try:
+        facts = known.facts(ctx, tx, candidate)
+        if facts is None:
+            return None
+        admission.require_admissible(facts)
+    except Rejected as refusal:
+        tx.audit_refusal("enroll", candidate.application.device_id, refusal)
+        return refusal
+    return admission.admit(tx, facts)
+
+
+def _record(
+    ctx: Context, tx: Transaction, authority: Authority, candidate: Candidate, device: Device
+) -> Certificate:
+    return issuance.record(
+        ctx, tx, device, candidate.public_key, authority, candidate.request_id, batch=device.batch
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the registry knows about all candidates, asked once."""
+
+    devices: set[str]
+    keys: set[str]
+    senders: dict[str | None, Certificate]
+    batches: dict[str | None, Batch]
+    allowed: dict[str, AllowedDevice]
+
+    @classmethod
+    def of(cls, tx: Transaction, candidates: Sequence[Candidate]) -> "_Known":
+        names = [each.application.device_id for each in candidates]
+        digests = [each.key_digest for each in candidates]
+        sent_with = {each.application.sender for each in candidates}
+        session = tx.session
+        locks = [("device", name) for name in names] + [("key", digest) for digest in digests]
+        serialize(session.connection(), *locks)
+        senders = session.scalars(select(Certificate).where(Certificate.certificate_id.in_(sent_with))).all()
+        batches = select(Batch).where(Batch.name.in_({sender.batch for sender in senders}))
+        allowed = select(AllowedDevice).where(AllowedDevice.device_id.in_(names))
+        return cls(
+            set(session.scalars(select(Device.device_id).where(Device.device_id.in_(names)))),
+            set(session.scalars(select(Certificate.key_digest).where(Certificate.key_digest.in_(digests)))),
+            {sender.certificate_id: sender for sender in senders},
+            {batch.name: batch for batch in session.scalars(batches)},
+            {line.device_id: line for line in session.scalars(allowed)},
+        )
+
+    def facts(self, ctx: Context, tx: Transaction, candidate: Candidate) -> Facts | None:
+        """What there is to judge a candidate by; None when this is no plain first enrolment."""
+        application = candidate.application
+        name = application.device_id
+        sender = require_bootstrap(self.senders.get(application.sender), tx.now)
+        batch = admission.require_batch(self.batches.get(sender.batch))
+        counts = batch.budget is not None or batch.rate_per_minute is not None
+        if counts or name in self.devices or candidate.key_digest in self.keys:
+            return None
+        self.devices.add(name)  # who comes with the same name or key is not the first any more
+        self.keys.add(candidate.key_digest)
+        secret = ctx.batch_secret(batch.name) if batch.proof else None
+        return Facts(application, batch, None, self.allowed.get(name), secret, has_places=True)
