@@ -3,19 +3,19 @@
 """The authorities of a fleet, as seen from where they serve."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fleetpki import files, views
+from fleetpki import files, own_files, views
 from fleetpki.backup import back_up, restore_backup
 from fleetpki.cli import authority_views, root
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import authorities, ceremony, own_certificates, revocation_lists, trust
+from fleetpki.lifecycle import authorities, ceremony, revocation_lists, trust
+from fleetpki.own_files import Own
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority
 
@@ -27,14 +27,6 @@ KeyUri = Annotated[
     str | None,
     typer.Option(help="Where its key is, or is made: pkcs11:token=T;object=O. [default: file:ca/NAME.key]"),
 ]
-
-
-class Own(StrEnum):
-    """Whose certificate to renew."""
-
-    BROKER = "broker"
-    SERVICE = "service"
-    OPERATOR = "operator"
 
 
 @app.command(name="list")
@@ -178,10 +170,8 @@ def renew(
     The broker's certificate gets the hosts that are in fleet.toml now.
     """
     fleet = Fleet.open(directory)
-    folder = fleet.layout.broker if own is Own.BROKER else fleet.layout.services
-    path = folder / f"{own}.crt"
-    certificate = own_certificates.renew_own(fleet.context, path.read_text(), hosts=fleet.settings.hosts)
-    files.replace(path, certificate.signed_pem + authorities.chain(fleet.context, certificate), mode=0o644)
+    certificate = own_files.renew(fleet, own)
+    path = own_files.certificate_file(fleet, own)
     present(as_json, views.certificate_data(certificate), f"renewed {path}; it is used after a restart")
 
 

@@ -8,8 +8,10 @@ from cryptography import x509
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected
 from fleetpki.lifecycle import authorities, issuance
+from fleetpki.lifecycle.batches import list_batches
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.pki import keys
+from fleetpki.pki.csr_policy import check_csr
 from fleetpki.pki.identifiers import certificate_id, key_digest
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
@@ -52,6 +54,25 @@ def certify_bootstrap(
                 ctx, tx, Role.BOOTSTRAP, common_name, public_key, issuer, batch=batch
             )
     return _released(ctx, actor, recorded, public_key)
+
+
+def certify_bootstrap_request(
+    ctx: Context,
+    common_name: str,
+    csr_pem: str,
+    *,
+    batch: str,
+    authority: str | None = None,
+    actor: str = OPERATOR,
+) -> Certificate:
+    """As ``certify_bootstrap``, for a key that somebody shows to have."""
+    with ctx.auditing_refusals(actor, "certify_bootstrap", common_name):
+        key = check_csr(csr_pem, common_name).public_key
+        if all(each.name != batch for each in list_batches(ctx)):
+            raise NotFound(f"no batch {batch}", "`fleetpki batch list` shows them")
+    return certify_bootstrap(
+        ctx, common_name=common_name, public_key=key, batch=batch, authority=authority, actor=actor
+    )
 
 
 def renew_own(

@@ -2,16 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST API as an operator's programs use it, over real TLS."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fleetpki.audit_files import verify_file
-from fleetpki.lifecycle import verdict
+from fleetpki.lifecycle import utc_now, verdict
+from fleetpki.pki.hierarchy import make_hierarchy
+from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.root import Root, load
 from fleetpki.registry.models import ApiRole, CertificateState
+from tests.cloud.broker_fixtures import PASSPHRASE
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
 
@@ -232,3 +240,63 @@ def test_a_token_made_by_the_api_works_until_it_is_revoked(web: Web, officer: ht
         assert officer.delete(f"{API}/tokens/ci").status_code == 204
         assert problem(client.get(f"{API}/devices"))[0] == 401
     assert made["token"] not in officer.get(f"{API}/tokens").text
+
+
+def test_a_factory_elsewhere_gets_bootstrap_certificates(web: Web, officer: httpx.Client) -> None:
+    path, asked = f"{API}/batches/bootstrap-1/certificates", {"common_name": "remote-1"}
+    asked["csr"] = make_csr(new_key(), "remote-1")
+    made = officer.post(path, json=asked).json()
+    assert officer.post(path, json=asked).json() == made
+    assert verdict(web.ctx, certificate_id=made["certificate_id"], client_id="remote-1").role == "bootstrap"
+    assert problem(officer.post(path, json={**asked, "common_name": "remote-2"})) == (400, "wrong_subject")
+    assert problem(officer.post(f"{API}/batches/nothing/certificates", json=asked))[0] == 404
+
+
+@pytest.mark.parametrize("own", ["broker", "service", "operator"])
+def test_the_cloud_s_own_certificates_are_renewed(web: Web, officer: httpx.Client, own: str) -> None:
+    renewed = officer.post(f"{API}/own-certificates/{own}/renewal")
+    assert renewed.status_code == 201
+    folder = web.fleet.layout.broker if own == "broker" else web.fleet.layout.services
+    pem = (folder / f"{own}.crt").read_bytes()
+    assert certificate_id(x509.load_pem_x509_certificate(pem)) == renewed.json()["certificate_id"]
+
+
+@pytest.fixture(scope="module")
+def root(web: Web) -> Root:
+    """The root, as it is opened where its key is."""
+    key = load_pem_private_key((web.workspace / "root" / "root.key").read_bytes(), PASSPHRASE)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return load(web.workspace / "root", key)
+
+
+def test_a_root_s_list_is_installed_once(web: Web, root: Root, officer: httpx.Client) -> None:
+    body = {"crl": b64encode(root.revocation_list(utc_now())).decode()}
+    path = f"{API}/roots/revocation-lists"
+    assert officer.post(path, json=body).json()["number"] > 0
+    assert problem(officer.post(path, json=body)) == (409, "stale")
+    assert problem(officer.post(path, json={"crl": b64encode(b"no list").decode()}))[0] == 422
+
+
+def test_a_root_is_made_known(web: Web, officer: httpx.Client) -> None:
+    other = make_hierarchy(hosts=["other.example"], now=utc_now()).root.certificate_pem
+    made = officer.post(f"{API}/roots", json={"name": "root-2", "certificate": other})
+    assert (made.status_code, made.json()["kind"]) == (201, "root")
+
+
+def test_a_trust_update_is_sent_once(web: Web, officer: httpx.Client) -> None:
+    body = {"version": 1, "anchors": [web.anchors.read_text()], "signature": "AAAA"}
+    assert officer.post(f"{API}/trust-updates", json=body).json() == {"version": 1}
+    assert problem(officer.post(f"{API}/trust-updates", json=body)) == (409, "stale")
+
+
+def test_what_the_ca_officer_does_nobody_else_may(web: Web) -> None:
+    with web.api(ApiRole.OPERATOR) as operator:
+        for path in (
+            "roots",
+            "roots/revocation-lists",
+            "trust-updates",
+            "own-certificates/broker/renewal",
+            "batches/bootstrap-1/certificates",
+            "people",
+        ):
+            assert problem(operator.post(f"{API}/{path}", json={}))[0] == 403

@@ -24,7 +24,9 @@ from fleetpki.web.api import (
     certificates,
     devices,
     health,
+    own,
     people,
+    roots,
     rotations,
     tokens,
 )
@@ -47,6 +49,8 @@ PARTS = (
     batches,
     admission,
     authorities,
+    roots,
+    own,
     alerts,
     health,
     audit,

@@ -11,11 +11,10 @@ from fleetpki.lifecycle import Context, authorities, ceremony, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web.api.certificates import PEM
 from fleetpki.web.api.models import AuthorityOut, RevocationListOut
-from fleetpki.web.api.types import Name, Pem
+from fleetpki.web.api.types import AuthorityName, Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Operator, Viewer
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-AuthorityName = Annotated[str, Path(pattern=_NAME)]
+InPath = Annotated[AuthorityName, Path()]
 
 router = APIRouter(prefix="/authorities", tags=["authorities"])
 
@@ -23,7 +22,7 @@ router = APIRouter(prefix="/authorities", tags=["authorities"])
 class AuthorityRequest(BaseModel):
     """An issuing authority to be."""
 
-    name: Annotated[str, Field(pattern=_NAME)]
+    name: AuthorityName
     hosts: Annotated[
         list[Name], Field(min_length=1, max_length=100, description="The only ones it may certify")
     ]
@@ -38,7 +37,7 @@ class Requested(BaseModel):
 class NewBootstrapAuthority(BaseModel):
     """An authority for the bootstrap certificates of a factory batch."""
 
-    name: Annotated[str, Field(pattern=_NAME)]
+    name: AuthorityName
 
 
 class Installation(BaseModel):
@@ -69,7 +68,7 @@ def create_bootstrap_authority(caller: CaOfficer, ctx: Ctx, body: NewBootstrapAu
 
 
 @router.get("/{name}", summary="Show an authority")
-def show_authority(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+def show_authority(_caller: Viewer, ctx: Ctx, name: InPath) -> AuthorityOut:
     """One authority."""
     return _shown(ctx, name)
 
@@ -80,35 +79,35 @@ def show_authority(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> AuthorityO
     response_class=Response,
     responses={200: {"content": {PEM: {"schema": {"type": "string"}}}}},
 )
-def download(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> Response:
+def download(_caller: Viewer, ctx: Ctx, name: InPath) -> Response:
     """The certificate of an authority, in PEM."""
     with reading(ctx.sessions) as session:
         return Response(authorities.named(session, name).pem, media_type=PEM)
 
 
 @router.post("/{name}/activate", summary="Activate an issuing authority")
-def activate(caller: CaOfficer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+def activate(caller: CaOfficer, ctx: Ctx, name: InPath) -> AuthorityOut:
     """Let it sign all new certificates, in place of the one that did."""
     ceremony.activate(ctx, name, actor=caller.actor)
     return _shown(ctx, name)
 
 
 @router.post("/{name}/retire", summary="Retire an authority")
-def retire(caller: CaOfficer, ctx: Ctx, name: AuthorityName) -> AuthorityOut:
+def retire(caller: CaOfficer, ctx: Ctx, name: InPath) -> AuthorityOut:
     """End an authority none of whose certificates is at work any more."""
     ceremony.retire(ctx, name, actor=caller.actor)
     return _shown(ctx, name)
 
 
 @router.post("/{name}/installation", summary="Install a certified authority")
-def install(caller: CaOfficer, ctx: Ctx, name: AuthorityName, body: Installation) -> AuthorityOut:
+def install(caller: CaOfficer, ctx: Ctx, name: InPath, body: Installation) -> AuthorityOut:
     """Take over the certificate a root made for a requested authority; it is on standby until activated."""
     ceremony.install_authority(ctx, name, body.certificate, chain_pem=body.chain, actor=caller.actor)
     return _shown(ctx, name)
 
 
 @router.get("/{name}/revocation-lists", summary="Show revocation lists")
-def list_revocation_lists(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> list[RevocationListOut]:
+def list_revocation_lists(_caller: Viewer, ctx: Ctx, name: InPath) -> list[RevocationListOut]:
     """The newest list of each partition."""
     with reading(ctx.sessions) as session:
         authority = authorities.named(session, name)
@@ -120,7 +119,7 @@ def list_revocation_lists(_caller: Viewer, ctx: Ctx, name: AuthorityName) -> lis
 
 
 @router.post("/{name}/revocation-lists", summary="Sign revocation lists anew")
-def publish_revocation_lists(_caller: Operator, ctx: Ctx, name: AuthorityName) -> list[RevocationListOut]:
+def publish_revocation_lists(_caller: Operator, ctx: Ctx, name: InPath) -> list[RevocationListOut]:
     """Sign the lists of an authority now, without waiting for a revocation or for their time."""
     with reading(ctx.sessions) as session:
         authority_id = authorities.named(session, name).authority_id

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from fleetpki.lifecycle import batches
+from fleetpki.lifecycle import authorities, batches, own_certificates
 from fleetpki.lifecycle.batches import BatchPolicy
+from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import BatchOut
+from fleetpki.web.api.types import AuthorityName, Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Viewer
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -39,6 +41,16 @@ class NewBatch(BatchChange):
     name: Annotated[str, Field(pattern=_NAME)]
 
 
+class BootstrapRequest(BaseModel):
+    """A key that is to open the door for enrolment."""
+
+    common_name: Annotated[Name, Field(description="A device id, or the name of the batch")]
+    csr: Annotated[Pem, Field(description="PKCS#10 in PEM; it has this common name")]
+    authority: Annotated[
+        AuthorityName | None, Field(description="A bootstrap authority; the newest, when missing")
+    ] = None
+
+
 @router.get("", summary="List batches")
 def list_batches(_caller: Viewer, ctx: Ctx) -> list[BatchOut]:
     """All batches by name."""
@@ -58,3 +70,18 @@ def change_batch(
 ) -> BatchOut:
     """Change some of a batch's policy; it counts from the next enrolment."""
     return BatchOut.model_validate(batches.change_batch(ctx, name, body.given(), actor=caller.actor))
+
+
+@router.post("/{name}/certificates", status_code=201, summary="Make a bootstrap certificate")
+def certify_bootstrap(
+    caller: CaOfficer, ctx: Ctx, name: Annotated[str, Path(pattern=_NAME)], body: BootstrapRequest
+) -> Certified:
+    """Certify a key that a factory made, for one device or for the batch; the same key, the same answer."""
+    certificate = own_certificates.certify_bootstrap_request(
+        ctx, body.common_name, body.csr, batch=name, authority=body.authority, actor=caller.actor
+    )
+    return Certified(
+        certificate_id=certificate.signed_id,
+        certificate=certificate.signed_pem,
+        chain=authorities.chain(ctx, certificate),
+    )

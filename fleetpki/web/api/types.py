@@ -23,6 +23,7 @@ _ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{2,63}$"
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+AuthorityName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
 DeviceId = Annotated[str, Path(pattern=_ID, description="The device id")]
