@@ -11,8 +11,7 @@ void app_main(void)
 {
     cert_port_esp_bootstrap_t bootstrap;
     ESP_ERROR_CHECK(network_start());
-    ESP_ERROR_CHECK(bootstrap_identity_load(&bootstrap));
-    if (cert_port_esp_start(&bootstrap) != ESP_OK) {
+    if (bootstrap_identity_load(&bootstrap) != ESP_OK || cert_port_esp_start(&bootstrap) != ESP_OK) {
         /* Restarting would not help: say so and wait for somebody to look. */
         ESP_LOGE("main", "the certificate agent is not running, see above");
     }

@@ -27,35 +27,37 @@ class Partition:
     size: int
 
 
-def read_partitions(path: Path) -> dict[str, Partition]:
-    """The partitions by name. Offsets must be written out: an image has to go where the firmware looks."""
+@dataclass(frozen=True)
+class Row:
+    """A line of the table as it is written. ESP-IDF fills in offsets that are left out."""
+
+    cells: list[str]
+    where: str
+
+
+def read_partitions(path: Path) -> dict[str, Row]:
+    """The rows of the table by the partition's name."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"cannot read the partition table {path}: {error}", exit_code=2) from error
     rows = csv.reader(line if not line.lstrip().startswith("#") else "" for line in lines)
-    found: dict[str, Partition] = {}
-    for number, row in enumerate(rows, start=1):
-        if row:
-            partition = _partition(row, f"{path}, line {number}")
-            found[partition.name] = partition
-    return found
+    numbered = enumerate(([cell.strip() for cell in row] for row in rows), start=1)
+    return {cells[0]: Row(cells, f"{path}, line {number}") for number, cells in numbered if cells}
 
 
-def require(partitions: dict[str, Partition], name: str, path: Path) -> Partition:
-    """The partition of that name."""
-    if name not in partitions:
+def require(table: dict[str, Row], name: str, path: Path) -> Partition:
+    """The partition of that name. Its offset must be written out: its image has to go where it is."""
+    if name not in table:
         raise FleetError(
             f"{path} has no partition {name}", "give the partition table of your firmware", exit_code=2
         )
-    return partitions[name]
-
-
-def _partition(row: list[str], where: str) -> Partition:
-    cells = [cell.strip() for cell in row]
-    if len(cells) < _COLUMNS:
-        raise FleetError(f"{where}: expected name, type, subtype, offset, size", exit_code=2)
-    return Partition(cells[0], _bytes(cells[3], f"{where}: offset"), _bytes(cells[4], f"{where}: size"))
+    row = table[name]
+    if len(row.cells) < _COLUMNS:
+        raise FleetError(f"{row.where}: expected name, type, subtype, offset, size", exit_code=2)
+    return Partition(
+        name, _bytes(row.cells[3], f"{row.where}: offset"), _bytes(row.cells[4], f"{row.where}: size")
+    )
 
 
 def _bytes(text: str, where: str) -> int:

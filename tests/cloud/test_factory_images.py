@@ -92,13 +92,21 @@ def test_a_strange_partition_table_is_refused_with_its_line(
     table = tmp_path / "partitions.csv"
     table.write_text(f"# a comment\n{line}\n")
     with pytest.raises(FleetError, match=f"line 2.*{complaint}"):
-        read_partitions(table)
+        require(read_partitions(table), CERTS, table)
 
 
 def test_sizes_may_have_units(tmp_path: Path) -> None:
     table = tmp_path / "partitions.csv"
     table.write_text("certs, data, nvs, 36K, 1M\n")
-    assert read_partitions(table)[CERTS] == Partition(CERTS, 36 * 1024, 1024 * 1024)
+    assert require(read_partitions(table), CERTS, table) == Partition(CERTS, 36 * 1024, 1024 * 1024)
+
+
+def test_offsets_that_are_not_needed_may_be_left_to_esp_idf(tmp_path: Path) -> None:
+    table = tmp_path / "partitions.csv"
+    table.write_text(
+        "certs, data, nvs, 0x9000, 0x10000\nphy_init, data, phy, , 0x1000\nfactory, app, factory, , 1M\n"
+    )
+    assert require(read_partitions(table), CERTS, table).offset == 0x9000
 
 
 def _generator(*arguments: str | Path) -> None:
