@@ -63,6 +63,16 @@ def test_is_the_same_after_a_restart_and_after_a_power_cut(
     assert len(outside.cloud.certificates(device_id)) == 1
 
 
+def test_the_broker_tells_others_when_it_is_cut_off(
+    online: tuple[Dut, str], cut_power: CutPower, outside: Outside, device_id: str
+) -> None:
+    dut, _ = online
+    with outside.observer() as observer:
+        observer.subscribe(f"devices/{device_id}/presence")
+        cut_power(dut)
+        assert observer.receive().json == {"state": "lost"}
+
+
 def test_rotates_by_csr(online: tuple[Dut, str], outside: Outside, device_id: str) -> None:
     dut, old = online
     rotation = outside.do(outside.cloud.json("rotate", device_id))

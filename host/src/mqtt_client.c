@@ -29,6 +29,7 @@
 #define HANDSHAKE_TIMEOUT_MS 15000 /* TLS and CONNACK */
 #define CLOSE_TIMEOUT_MS 1000
 #define KEEPALIVE_S 30
+#define LAST_WILL "{\"state\":\"lost\"}"
 #define HOUSEKEEPING_MS 5000
 
 static const char CLOSED_EARLY[] = "the server closed the connection before CONNACK";
@@ -186,6 +187,15 @@ static void begin(mqtt_client_t *client, uint64_t now_ms)
     client->deadline_ms = now_ms + RESOLVE_TIMEOUT_MS;
 }
 
+/** What the broker tells others when the device goes without a word; only devices with an identity may. */
+static bool set_last_will(struct mosquitto *mosq, const cert_connect_t *request)
+{
+    char topic[CERT_TOPIC_MAX];
+    snprintf(topic, sizeof(topic), "devices/%s/presence", request->client_id);
+    return request->identity == CERT_IDENTITY_BOOTSTRAP ||
+           mosquitto_will_set(mosq, topic, (int)strlen(LAST_WILL), LAST_WILL, 1, false) == MOSQ_ERR_SUCCESS;
+}
+
 /** A libmosquitto client that uses our TLS context and nothing of its own. */
 static struct mosquitto *make_mosquitto(mqtt_client_t *client)
 {
@@ -196,7 +206,8 @@ static struct mosquitto *make_mosquitto(mqtt_client_t *client)
     if (mosquitto_int_option(mosq, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V311) != MOSQ_ERR_SUCCESS ||
         mosquitto_int_option(mosq, MOSQ_OPT_SSL_CTX_WITH_DEFAULTS, 0) != MOSQ_ERR_SUCCESS ||
         mosquitto_int_option(mosq, MOSQ_OPT_TCP_NODELAY, 1) != MOSQ_ERR_SUCCESS ||
-        mosquitto_void_option(mosq, MOSQ_OPT_SSL_CTX, client->tls.ctx) != MOSQ_ERR_SUCCESS) {
+        mosquitto_void_option(mosq, MOSQ_OPT_SSL_CTX, client->tls.ctx) != MOSQ_ERR_SUCCESS ||
+        !set_last_will(mosq, &client->request)) {
         mosquitto_destroy(mosq);
         return NULL;
     }

@@ -16,6 +16,7 @@ from fleetpki.config import LOOPBACK_NAMES
 from fleetpki.sim.cloud import Cloud
 from fleetpki.sim.transcript import Transcript
 from fleetpki.sim.world import World
+from tests.cloud.broker_fixtures import Identity, Peer
 
 T = TypeVar("T")
 
@@ -68,6 +69,13 @@ class Outside:
     def device_settings(self, device_id: str) -> dict[str, str | int]:
         """What has to be set on the device."""
         return self.cloud.device_settings(device_id) | {"broker": self.host}
+
+    def observer(self) -> Peer:
+        """Somebody in the cloud who listens to devices."""
+        services = self.cloud.layout.services
+        operator = Identity(services / "operator.crt", services / "operator.key")
+        anchors = self.cloud.layout.bootstrap / "trust_anchors.pem"
+        return Peer(anchors, operator, "observer", self.cloud.settings.service_port)
 
     def _reachable_at(self, host: str | None) -> str:
         hosts = self.cloud.settings.hosts
