@@ -23,6 +23,8 @@ MARKERS = {
     "clock": "needs a device that knows the time: there is no time server in QEMU",
 }
 
+POLL_S = 0.02
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fleetpki")
@@ -49,6 +51,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in machine_type(option("embedded_services"), option("target")).cannot_run:
         if item.get_closest_marker(name):
             pytest.skip(MARKERS[name])
+
+
+def patient(dut: Dut, machine: Machine) -> Dut:
+    """A device that is waited for as long as it may take, and without taking the processor from it."""
+    dut.pexpect_proc.timeout = machine.patience_s
+    dut.pexpect_proc.delayafterread = POLL_S  # what is read is a file, and reading one never waits
+    return dut
 
 
 @pytest.fixture(scope="session")
@@ -129,8 +138,7 @@ def skip_regenerate_image() -> bool:
 @pytest.fixture
 def dut(dut: Dut, machine: Machine) -> Dut:
     """The device, given the time it needs."""
-    dut.pexpect_proc.timeout = machine.patience_s
-    return dut
+    return patient(dut, machine)
 
 
 @pytest.fixture
@@ -172,8 +180,6 @@ def cut_power(machine: Machine) -> CutPower:
     """Take the power from a running device and give it back; the device to go on with is the result."""
 
     def cut(dut: Dut, meanwhile: Callable[[], object] = nothing) -> Dut:
-        dut = machine.cut_power(dut, meanwhile)
-        dut.pexpect_proc.timeout = machine.patience_s
-        return dut
+        return patient(machine.cut_power(dut, meanwhile), machine)
 
     return cut
