@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from fleetpki import lifecycle
 from fleetpki.broker.configuration import VERDICT_SOCKET
 from fleetpki.broker.process import Anchors, Mosquitto
@@ -51,7 +53,7 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
             verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts,
             _web(fleet, doors) as web,
         ):
-            asyncio.run(_run(fleet, [verdicts, *web], mosquitto, announce))
+            uvloop.run(_run(fleet, [verdicts, *web], mosquitto, announce))
 
 
 def _web(
