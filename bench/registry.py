@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.cloud import make_fleet
-from bench.filling import GROUPS, certificate_id, device_id, fill
+from bench.filling import GROUPS, SITES, add_history, certificate_id, device_id, fill
 from bench.report import Figure
 from fleetpki import lifecycle
+from fleetpki.lifecycle import authorities
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import DeviceState
+from fleetpki.registry.models import CertificateState, DeviceState, Role, RotationState
 
 _DEVICES = 1_000_000
 _QUESTIONS = 500
@@ -26,13 +27,33 @@ def measure(scratch: Path, _seconds: int) -> list[Figure]:
     """Ask each question many times, each time somewhere else."""
     fleet = make_fleet(scratch / "registry")
     fill(fleet, _DEVICES)
+    add_history(fleet, _DEVICES)
+    with reading(fleet.sessions) as session:
+        issuer = authorities.named(session, "issuing").authority_id
     chance = random.Random(7)  # noqa: S311 - chooses questions
     now = datetime.now(UTC)
 
-    def page(**filters: object) -> None:
-        after = device_id(chance.randrange(_DEVICES))
+    def ask(page: Callable[..., object], after: object, **filters: object) -> None:
         with reading(fleet.sessions) as session:
-            pages.devices(session, after=after, limit=_PAGE, **filters)  # type: ignore[arg-type]
+            page(session, after=after, limit=_PAGE, **filters)
+
+    def somewhere() -> str:
+        return device_id(chance.randrange(_DEVICES))
+
+    def page(**filters: object) -> None:
+        ask(pages.devices, somewhere(), **filters)
+
+    def certificates(**filters: object) -> None:
+        ask(pages.certificates, chance.randrange(_PAGE, _DEVICES), **filters)
+
+    def rotations(**filters: object) -> None:
+        ask(pages.rotations, (somewhere(), "r"), **filters)
+
+    def entries(**filters: object) -> None:
+        ask(pages.audit_entries, chance.randrange(_PAGE, _DEVICES), **filters)
+
+    def soon() -> datetime:
+        return now + timedelta(days=chance.randrange(1, 364))
 
     def verdict() -> None:
         number = chance.randrange(_DEVICES)
@@ -42,11 +63,36 @@ def measure(scratch: Path, _seconds: int) -> list[Figure]:
         assert answer.role == "device", answer
 
     questions: dict[str, Callable[[], None]] = {
-        "page of devices": page,
-        "page of a group": lambda: page(group=f"group-{chance.randrange(GROUPS)}"),
-        "page of a state": lambda: page(state=DeviceState.ACTIVE),
-        "page by prefix": lambda: page(prefix=f"sensor-{chance.randrange(10)}"),
-        "page of what expires": lambda: page(expires_before=now + timedelta(days=chance.randrange(1, 364))),
+        "devices": page,
+        "devices of a group": lambda: page(group=f"group-{chance.randrange(GROUPS)}"),
+        "devices active": lambda: page(state=DeviceState.ACTIVE),
+        "devices suspended": lambda: page(state=DeviceState.SUSPENDED),
+        "devices of a batch": lambda: page(batch="bootstrap-1"),
+        "devices with a tag": lambda: page(tag=("site", f"site-{chance.randrange(SITES)}")),
+        "devices by prefix": lambda: page(prefix=f"sensor-{chance.randrange(10)}"),
+        "devices suspended in a group": lambda: page(state=DeviceState.SUSPENDED, group="group-0"),
+        "devices suspended with a tag": lambda: page(state=DeviceState.SUSPENDED, tag=("site", "site-0")),
+        "devices that expire": lambda: page(expires_before=soon()),
+        "devices of a group that expire": lambda: page(expires_before=soon(), group="group-7"),
+        "devices suspended that expire": lambda: page(expires_before=soon(), state=DeviceState.SUSPENDED),
+        "certificates": certificates,
+        "certificates active": lambda: certificates(state=CertificateState.ACTIVE),
+        "certificates revoked": lambda: certificates(state=CertificateState.REVOKED),
+        "certificates of the broker": lambda: certificates(role=Role.BROKER),
+        "certificates of a device": lambda: certificates(device_id=somewhere()),
+        "certificates of an issuer": lambda: certificates(issuer_id=issuer),
+        "certificates of no issuer": lambda: certificates(issuer_id="0" * 64),
+        "certificates that expire": lambda: certificates(expires_before=soon()),
+        "rotations": rotations,
+        "rotations committed": lambda: rotations(state=RotationState.COMMITTED),
+        "rotations open": lambda: rotations(is_open=True),
+        "rotations of a device": lambda: rotations(device_id=somewhere()),
+        "rotations of a campaign": lambda: rotations(campaign_id="campaign-1"),
+        "allow-list": lambda: ask(pages.allowed_devices, somewhere()),
+        "audit entries": entries,
+        "audit entries of a subject": lambda: entries(subject=somewhere()),
+        "audit entries of an actor": lambda: entries(actor="operator"),
+        "audit entries of nobody": lambda: entries(actor="nobody"),
         "verdict": verdict,
     }
     figures = [

@@ -17,6 +17,7 @@ from fleetpki.registry.models import (
     CertificateState,
     Device,
     DeviceState,
+    DeviceTag,
     Rotation,
 )
 
@@ -92,11 +93,16 @@ def _conditions(selector: Selector) -> Iterator[ColumnElement[bool]]:
     if selector.batch is not None:
         yield Device.batch == selector.batch
     for name, value in selector.tags.items():
-        yield Device.tags[name].as_string() == value
+        yield _has_tag(name, value)
     if selector.issuer_id is not None:
         yield Certificate.issuer_id == selector.issuer_id
     if selector.expires_before is not None:
         yield Certificate.not_after < selector.expires_before
+
+
+def _has_tag(key: str, value: str) -> ColumnElement[bool]:
+    tagged = select(DeviceTag.device_id).where(DeviceTag.key == key, DeviceTag.value == value)
+    return Device.device_id.in_(tagged)
 
 
 def _rotation_exists(condition: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetpki.errors import Code, NotFound
-from fleetpki.lifecycle import KeyRequest, StatusState, campaigns
+from fleetpki.lifecycle import KeyRequest, StatusState, campaigns, update_device
 from fleetpki.lifecycle.alerts import list_alerts
 from fleetpki.lifecycle.campaigns import Progress, too_many_failed
 from fleetpki.lifecycle.selection import Selector
@@ -73,6 +73,7 @@ def test_so_many_devices_a_minute_until_all_are_done(
     assert state(fleet, campaign) == CampaignState.FINISHED
 
 
+@pytest.mark.both_databases
 def test_monitors_that_run_at_once_keep_the_rate_together(
     fleet: Fleet, clock: Clock, devices: list[FakeDevice]
 ) -> None:
@@ -148,12 +149,15 @@ def test_cancelled_the_unanswered_are_given_up_and_the_others_go_on(
     assert refused(lambda: campaigns.resume(fleet.ctx, campaign)) == Code.NOT_ALLOWED
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("selector", "selected"),
     [
         ({"group": "north"}, ["sensor-1", "sensor-2"]),
         ({"tags": {"rack": "7"}}, ["sensor-2", "sensor-3"]),
         ({"group": "north", "tags": {"rack": "7"}}, ["sensor-2"]),
+        ({"tags": {"rack": "7", "line.of/cars": "3"}}, ["sensor-3"]),
+        ({"tags": {"line.of/cars": "3"}}, ["sensor-3"]),
         ({"device_ids": ["sensor-4", "sensor-4", "nobody"]}, ["sensor-4"]),
         ({"expires_before": "2099-01-01T00:00:00Z", "group": "north"}, ["sensor-1", "sensor-2"]),
     ],
@@ -166,16 +170,12 @@ def test_the_selector_chooses(
     selected: list[str],
 ) -> None:
     placed = {
-        "sensor-1": ("north", {}),
+        "sensor-1": ("north", {"rack": "8"}),
         "sensor-2": ("north", {"rack": "7"}),
-        "sensor-3": (None, {"rack": "7"}),
+        "sensor-3": (None, {"rack": "7", "line.of/cars": "3"}),
     }
-    with fleet.ctx.sessions.begin() as session:
-        for device_id, (group, tags) in placed.items():
-            device = fleet.registered(device_id)
-            assert device is not None
-            session.add(device)
-            device.group, device.tags = group, tags
+    for device_id, (group, tags) in placed.items():
+        update_device(fleet.ctx, device_id, group=group, tags=tags)
     begin(fleet, **selector)
     assert advance(fleet, clock) == selected
 
