@@ -59,9 +59,9 @@ test-python: build # Cloud units, system tests, and the device's life through py
 chaos: build ## Kill the cloud's processes under load, ROUNDS times: nothing is lost or doubled
 	@FLEETPKI_KILL_ROUNDS=$(ROUNDS) $(PYTHON) -m pytest -q -p no:xdist tests/system/test_kill.py $(ARGS)
 
-bench: build ## Measure speed beside cfssl, step-ca and OpenSSL; figures go to build/bench/figures.json
+bench: build ## Measure speed beside cfssl, step-ca and OpenSSL; the figures go to bench/RESULTS.md
 	@scripts/setup.sh golang-cfssl golang-go golang-github-smallstep-certificates-dev wrk postgresql
-	@$(PYTHON) -m bench --json build/bench/figures.json $(ARGS)
+	@$(PYTHON) -m bench --keep bench $(ARGS)
 
 esp-build: ## Build the firmware for every chip, and the test apps, with the ESP-IDF in IDF_PATH
 	@scripts/esp_build.sh $(ARGS)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m bench``: measure, print a table, write JSON."""
+"""``python -m bench``: measure, print a table, keep the figures."""
 
 import argparse
 import tempfile
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import issuing, lists, ocsp, registry, revocation, workers
-from bench.report import Figure, show, write
+from bench.report import Figure, keep, show
 
 BENCHMARKS: dict[str, Callable[[Path, int], list[Figure]]] = {
     "issuing": issuing.measure,
@@ -29,7 +29,7 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all when none"
     )
     parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
-    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--keep", type=Path, help="folder for results.json and RESULTS.md")
     parser.add_argument("--build", type=Path, default=Path("build/bench"), help="where peers are built")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()
@@ -42,8 +42,8 @@ def main() -> None:
             found = BENCHMARKS[name](Path(scratch), arguments.seconds)
         show(found, console)
         figures += found
-    if arguments.json is not None:
-        write(figures, arguments.json)
+    if arguments.keep is not None:
+        keep(figures, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
+
+_NO_WRAPPING = 500
+_HEAD = """\
+# What `make bench` measured
+
+The ratio says how many times better than the peer, on the same machine in the same run.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,26 +43,40 @@ class Figure:
 
 def as_json(figures: Sequence[Figure]) -> str:
     """The run, with what it ran on."""
-    machine = {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine()}
     found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
-    return json.dumps({"machine": machine, "python": platform.python_version(), "figures": found}, indent=2)
+    return json.dumps({"machine": _machine(), "figures": found}, indent=2)
 
 
-def write(figures: Sequence[Figure], path: Path) -> None:
-    """Write the run to a file."""
-    path.write_text(as_json(figures) + "\n", encoding="utf-8")
+def keep(figures: Sequence[Figure], folder: Path) -> None:
+    """Write the run to files, for programs and for people."""
+    (folder / "results.json").write_text(as_json(figures) + "\n", encoding="utf-8")
+    console = Console(width=_NO_WRAPPING)
+    with console.capture() as captured:
+        console.print(_table(figures, box.MARKDOWN))
+    (folder / "RESULTS.md").write_text(
+        f"{_HEAD}\n{_machine()}.\n\n{captured.get().strip()}\n", encoding="utf-8"
+    )
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print the run as a table."""
-    table = Table("what", "ours", "unit", "peer", "peer's", "ratio", "note")
+    console.print(_table(figures, box.HEAVY_HEAD))
+
+
+def _machine() -> str:
+    processor = platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores, {processor}, Python {platform.python_version()}"
+
+
+def _table(figures: Sequence[Figure], borders: box.Box) -> Table:
+    table = Table("what", "ours", "unit", "peer", "peer's", "ratio", "note", box=borders)
     for figure in figures:
         peer_value = "" if figure.peer_value is None else _number(figure.peer_value)
-        ratio = "" if figure.ratio is None else f"{figure.ratio:.1f}x"
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2g}x"
         table.add_row(
             figure.name, _number(figure.value), figure.unit, figure.peer, peer_value, ratio, figure.note
         )
-    console.print(table)
+    return table
 
 
 def _number(value: float) -> str:
