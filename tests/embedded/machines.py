@@ -199,6 +199,12 @@ class Qemu(FlashFile):
             "skip_regenerate_image": True,
         }
 
+    def lock_read_protection(self) -> None:
+        """What the first start of Secure Boot does: write-protect RD_DIS, bit 0 of WR_DIS."""
+        efuses = bytearray(self.efuses.read_bytes())
+        efuses[0] |= 1
+        self.efuses.write_bytes(efuses)
+
     def exchange_key5(self) -> None:
         """Another key in eFuse block 5; the second time the first one again."""
         efuses = bytearray(self.efuses.read_bytes())
