@@ -200,6 +200,19 @@ def test_a_request_made_at_the_console_is_good(
         assert f"CN={device_id}" in subject
 
 
+@pytest.mark.chip
+@pytest.mark.parametrize("command", ["restart", "factory-reset"])
+def test_gives_up_a_key_that_takes_long_when_it_is_told_to_do_something_else(
+    online: tuple[Dut, str], device_id: str, command: str
+) -> None:
+    dut, _ = online
+    dut.write("csr rsa")
+    dut.expect_exact("making a key: 5 s so far")
+    dut.write(command)
+    dut.expect_exact("making a key: given up")
+    dut.expect_exact(f"boot: id={device_id}")
+
+
 def test_the_console_says_what_is_wrong(console: Dut) -> None:
     wrong = (
         "config set port 0",
