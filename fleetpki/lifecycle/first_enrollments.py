@@ -6,21 +6,22 @@ This is for what is plain: device and key are nobody's yet, and the batch counts
 of ``admission``; who needs more of them is left to ``enrollment``, which looks at one device at a time.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
-from fleetpki.errors import Rejected
+from fleetpki.errors import Rejected, Unavailable
 from fleetpki.lifecycle import admission, authorities, issuance
 from fleetpki.lifecycle.admission import Application, Facts
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
 from fleetpki.lifecycle.parties import require_bootstrap
-from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class Candidate:
 
 
 def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
-    """Make them devices and record their certificates; None for who has to be looked at alone."""
+    """Make them devices and record their certificates; None for who has to be looked at alone.
+
+    That is everybody when another process was faster, or one of them trips over a mistake of ours: alone it
+    takes nobody along.
+    """
     try:
         with ctx.transactions() as transaction_of:
             tx = transaction_of(CLOUD)
@@ -50,7 +55,10 @@ def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
                 else device
                 for each, device in zip(candidates, devices, strict=True)
             ]
-    except (IntegrityError, KeyUnavailable):  # another process was faster, or nothing can be signed now
+    except Unavailable:
+        raise
+    except Exception:
+        log.info("%d first enrolments are done one by one", len(candidates), exc_info=True)
         return [None] * len(candidates)
 
 

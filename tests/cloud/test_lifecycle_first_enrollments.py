@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import AllowedEntry, allow_devices, change_batch, first_enrollments
+from fleetpki.lifecycle import AllowedEntry, admission, allow_devices, change_batch, first_enrollments
 from fleetpki.lifecycle.admission import Application
 from fleetpki.lifecycle.first_enrollments import Candidate
 from fleetpki.pki.identifiers import key_digest
@@ -91,6 +91,21 @@ def test_when_another_process_was_faster_each_is_looked_at_alone(
         assert fleet.registered("sensor-1") is None
         assert FakeDevice(fleet, "sensor-1").enroll().certificate_id
     assert fleet.registered("sensor-1") is not None
+
+
+def test_who_trips_over_a_mistake_takes_nobody_along(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    require = admission.require_admissible
+
+    def stumble(facts: admission.Facts) -> None:
+        if facts.application.device_id == "sensor-1":
+            raise ZeroDivisionError
+        require(facts)
+
+    monkeypatch.setattr(admission, "require_admissible", stumble)
+    assert outcomes(fleet, candidate(fleet, "sensor-1"), candidate(fleet, "sensor-2")) == [None, None]
+    assert FakeDevice(fleet, "sensor-2").enroll().certificate_id
+    with pytest.raises(ZeroDivisionError):
+        FakeDevice(fleet, "sensor-1").enroll()
 
 
 def test_a_crowd_gets_a_certificate_each(fleet: Fleet) -> None:
