@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Authorities' keys in files: PKCS#8 PEM, encrypted when there is a passphrase."""
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from fleetpki import files
 from fleetpki.errors import FleetError
 from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PrivateKey, private_key_pem
@@ -36,10 +36,6 @@ def load(path: Path, passphrase: bytes | None) -> PrivateKey:
 def save(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
     """Write a new key that only its owner can read; an existing file is never overwritten."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        files.write(path, private_key_pem(key, passphrase), mode=0o600)
     except FileExistsError as error:
         raise FleetError(f"{path} exists already", "choose another name", exit_code=2) from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(private_key_pem(key, passphrase))
-        file.flush()
-        os.fsync(file.fileno())

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from fleetpki import lifecycle
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import Context, authorities
+from fleetpki.lifecycle import Context, Enrolled, authorities
 from fleetpki.web.est import messages
 
 
@@ -41,17 +41,7 @@ def csr_attributes(ctx: Context, peer: Peer, _body: bytes) -> Response:
 
 def simple_enroll(ctx: Context, peer: Peer, body: bytes) -> Response:
     """Give the holder of a bootstrap certificate its first certificate of its own (RFC 7030, 4.2.1)."""
-    sender = peer.shown()
-    request = messages.read_request(body)
-    enrolled = lifecycle.enroll(
-        ctx,
-        device_id=request.common_name,
-        sender=sender,
-        request_id=request.request_id,
-        csr_pem=request.pem,
-        proof=peer.proof,
-    )
-    return _certificate(enrolled.certificate_pem)
+    return _certificate(_enroll(ctx, peer, body, key_is_theirs=True).certificate_pem)
 
 
 def simple_reenroll(ctx: Context, peer: Peer, body: bytes) -> Response:
@@ -65,20 +55,24 @@ def simple_reenroll(ctx: Context, peer: Peer, body: bytes) -> Response:
 
 def server_key_generation(ctx: Context, peer: Peer, body: bytes) -> Response:
     """Make a key for a device that cannot, where the policy permits it (RFC 7030, 4.4)."""
-    sender = peer.shown()
-    request = messages.read_request(body)
-    enrolled = lifecycle.enroll(
-        ctx,
-        device_id=request.common_name,
-        sender=sender,
-        request_id=request.request_id,
-        csr_pem=None,
-        proof=peer.proof,
-    )
+    enrolled = _enroll(ctx, peer, body, key_is_theirs=False)
     if enrolled.private_key_pem is None:
         raise Rejected(Code.NOT_ALLOWED, "this fleet makes no keys for devices")
     content, kind = messages.key_and_certificate(enrolled.private_key_pem, enrolled.certificate_pem)
     return Response(content, media_type=kind)
+
+
+def _enroll(ctx: Context, peer: Peer, body: bytes, *, key_is_theirs: bool) -> Enrolled:
+    sender = peer.shown()
+    request = messages.read_request(body)
+    return lifecycle.enroll(
+        ctx,
+        device_id=request.common_name,
+        sender=sender,
+        request_id=request.request_id,
+        csr_pem=request.pem if key_is_theirs else None,
+        proof=peer.proof,
+    )
 
 
 def _certificate(pem: str) -> Response:
