@@ -3,10 +3,11 @@
 """The protocol's messages. Required fields are strict, unknown ones are ignored."""
 
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import StatusState
@@ -15,10 +16,17 @@ from fleetpki.lifecycle import StatusState
 MAX_MESSAGE = 8192
 
 #: Printable ASCII but blank, quote and backslash: it comes back in messages, logs and tables.
-RequestId = Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,64}$")]
+_REQUEST_ID = r"^[!#-\[\]-~]{1,64}$"
+RequestId = Annotated[str, Field(pattern=_REQUEST_ID)]
 #: No control characters: an operator's terminal will show it.
 HarmlessText = Annotated[str, Field(max_length=512, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 CertificateId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _finite(value: dict[str, Any]) -> dict[str, Any]:
+    """Only what JSON has: a number too large for it would be infinite here, and nobody could be told."""
+    json.dumps(value, allow_nan=False)
+    return value
 
 
 class Message(BaseModel):
@@ -42,7 +50,7 @@ class EnrollRequest(Message):
 
     request_id: RequestId
     csr: str | None = None
-    hardware: dict[str, Any] | None = None
+    hardware: Annotated[dict[str, Any], AfterValidator(_finite)] | None = None
     proof: Proof | None = None
 
 
@@ -136,4 +144,4 @@ def request_id_in(payload: bytes, field: str) -> str:
         value = json.loads(payload[:MAX_MESSAGE]).get(field, "")
     except (ValueError, AttributeError, RecursionError):
         return ""
-    return value if isinstance(value, str) and len(value) <= 64 else ""
+    return value if isinstance(value, str) and re.fullmatch(_REQUEST_ID, value) else ""

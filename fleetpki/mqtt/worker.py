@@ -88,7 +88,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(threads, serve, service, self._ctx, request)
         if answer is not None:
-            await _send(client, answer)
+            await send(client, answer)
 
     async def _dispatch(self, client: aiomqtt.Client) -> None:
         while True:
@@ -115,8 +115,14 @@ async def _publish(client: aiomqtt.Client, message: OutboxMessage) -> None:
     await client.publish(topic_of(message), json.dumps(message.body), qos=1)
 
 
-async def _send(client: aiomqtt.Client, answer: Answer) -> None:
-    await client.publish(answer.topic, answer.message.to_payload(), qos=1)
+async def send(client: aiomqtt.Client, answer: Answer) -> None:
+    """Send an answer; one that cannot be written costs its asker the answer, and nobody else anything."""
+    try:
+        payload = answer.message.to_payload()
+    except ValueError:
+        log.exception("an answer on %s cannot be written", answer.topic)
+        return
+    await client.publish(answer.topic, payload, qos=1)
 
 
 def _service_of(message: Message) -> Service | None:

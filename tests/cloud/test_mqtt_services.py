@@ -3,16 +3,19 @@
 """Services without a broker: what happens to requests that fail, or that nobody certifies."""
 
 import logging
+from unittest import mock
 
+import aiomqtt
 import pytest
 from aiomqtt import Message
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fleetpki import lifecycle
+from fleetpki.errors import Code
 from fleetpki.lifecycle import Context
-from fleetpki.mqtt import services, worker
-from fleetpki.mqtt.services import SERVICES, Request, serve
+from fleetpki.mqtt import messages, services, worker
+from fleetpki.mqtt.services import SERVICES, Answer, Request, Service, serve
 from fleetpki.registry.models import OutboxKind, OutboxMessage
 
 ENROLMENT, CSR, STATUS = SERVICES
@@ -48,6 +51,31 @@ def test_a_refused_certificate_request_is_answered_on_the_rejected_topic(ctx: Co
     assert answer is not None
     assert answer.topic == "devices/dev-1/certs/rejected"
     assert b'"rotation_id":"r-1","code":"bad_message"' in answer.message.to_payload()
+
+
+@pytest.mark.parametrize("service", [ENROLMENT, CSR])
+@pytest.mark.parametrize("odd", [r"\ud800", r"\u0000", "a b", r"x\n"])
+def test_an_impossible_id_does_not_come_back(ctx: Context, service: Service, odd: str) -> None:
+    payload = f'{{"request_id": "{odd}", "rotation_id": "{odd}", "csr": "x"}}'.encode()
+    answer = serve(service, ctx, request(payload))
+    assert answer is not None
+    assert b'_id":"","code":"bad_message"' in answer.message.to_payload()
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999"])
+def test_a_number_too_large_for_json_is_refused(ctx: Context, number: str) -> None:
+    payload = f'{{"request_id": "r-1", "csr": "x", "hardware": {{"a": [{number}]}}}}'.encode()
+    answer = serve(ENROLMENT, ctx, request(payload))
+    assert answer is not None
+    assert b'"code":"bad_message"' in answer.message.to_payload()
+
+
+async def test_an_answer_that_cannot_be_written_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    refusal = messages.EnrollRejected(request_id="\ud800", code=Code.INTERNAL, message="")
+    with mock.patch.object(aiomqtt, "Client", autospec=True) as client:
+        await worker.send(client, Answer("bootstrap/dev-1/enroll/rejected", refusal))
+        client.publish.assert_not_called()
+    assert "cannot be written" in caplog.text
 
 
 def received(*user_properties: tuple[str, str]) -> Message:
