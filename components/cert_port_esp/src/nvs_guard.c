@@ -17,7 +17,7 @@
 static const char *TAG = "cert_agent";
 
 #if CONFIG_NVS_ENCRYPTION
-static esp_err_t survey_encrypted(const char *partition, const nvs_sec_cfg_t *keys, nvs_pages_t *found)
+static esp_err_t survey(const char *partition, const nvs_sec_cfg_t *keys, nvs_pages_t *found)
 {
     nvs_cipher_t cipher;
     esp_err_t error = nvs_cipher_open(&cipher, keys)
@@ -26,31 +26,33 @@ static esp_err_t survey_encrypted(const char *partition, const nvs_sec_cfg_t *ke
     return error;
 }
 
-static esp_err_t survey(const char *partition, const nvs_sec_cfg_t *keys, nvs_pages_t *found, const char **problem)
+static const char *explain(const char *partition)
 {
     nvs_pages_t plain;
-    ESP_RETURN_ON_ERROR(survey_encrypted(partition, keys, found), TAG, "partition %s", partition);
-    ESP_RETURN_ON_ERROR(nvs_pages_survey(partition, NULL, NULL, &plain), TAG, "partition %s", partition);
-    *problem = plain == NVS_PAGES_READABLE ? NOT_ENCRYPTED OR_ANEW : OTHER_KEYS OR_ANEW;
-    return ESP_OK;
+    bool is_plain = nvs_pages_survey(partition, NULL, NULL, &plain) == ESP_OK && plain == NVS_PAGES_READABLE;
+    return is_plain ? NOT_ENCRYPTED OR_ANEW : OTHER_KEYS OR_ANEW;
 }
 #else
-static esp_err_t survey(const char *partition, const nvs_sec_cfg_t *keys, nvs_pages_t *found, const char **problem)
+static esp_err_t survey(const char *partition, const nvs_sec_cfg_t *keys, nvs_pages_t *found)
 {
     (void)keys;
-    *problem = ENCRYPTED OR_ANEW;
     return nvs_pages_survey(partition, NULL, NULL, found);
+}
+
+static const char *explain(const char *partition)
+{
+    (void)partition;
+    return ENCRYPTED OR_ANEW;
 }
 #endif
 
 esp_err_t nvs_guard_check(const char *partition, const nvs_sec_cfg_t *keys, const char **problem)
 {
     nvs_pages_t found;
-    const char *text;
-    ESP_RETURN_ON_ERROR(survey(partition, keys, &found, &text), TAG, "NVS partition %s cannot be looked at", partition);
+    ESP_RETURN_ON_ERROR(survey(partition, keys, &found), TAG, "NVS partition %s cannot be looked at", partition);
     if (found == NVS_PAGES_FOREIGN) {
-        *problem = text;
-        ESP_LOGE(TAG, "NVS partition %s cannot be read: %s", partition, text);
+        *problem = explain(partition);
+        ESP_LOGE(TAG, "NVS partition %s cannot be read: %s", partition, *problem);
         return ESP_ERR_NVS_WRONG_ENCRYPTION;
     }
     return ESP_OK;
