@@ -11,6 +11,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 read -ra apps <<<"${ESP_APPS:-cert_agent $(ls test_apps | grep -vx components | tr '\n' ' ')}"
+configurations=(qemu qemu_ds key_hmac key_ds) # what runs in QEMU: the sdkconfig.ci.* of the firmware and of the apps
+rules=()
+for configuration in "${configurations[@]}"; do
+    rules+=("sdkconfig.ci.$configuration=$configuration")
+done
 status=0
 
 # A new PKI each time, as old as the code: its registry is that of this version.
@@ -20,23 +25,28 @@ make_pki() {
 }
 
 run() { # APP TARGET CONFIGURATION SERVICES [OPTION...]
-    local app=$1 target=$2 build=build/esp/$1/$2_$3 services=$4
+    local app=$1 target=$2 configuration=$3 services=$4
+    local build=build/esp/$app/${target}_$configuration path=test_apps/$app tests=test_apps/$app
     shift 4
-    local path=test_apps/$app tests=test_apps/$app
     if [[ $app == cert_agent ]]; then
         path=. tests=pytest_cert_mgmt.py
     fi
+    if [[ $configuration == key_* ]]; then
+        tests=pytest_chip_keys.py
+    fi
     [[ -d $build ]] || return 0 # .build-test-rules.yml: not for this target
-    echo "esp-test: $app on $target"
+    echo "esp-test: $app on $target, $configuration"
     .venv/bin/python -m pytest -n auto "$tests" --embedded-services "$services" --target "$target" \
         --app-path "$path" --build-dir "$PWD/$build" "$@" || status=1
 }
 
 [[ -z ${IDF_PATH:-} ]] || make_pki
 scripts/esp_build.sh --target linux --config '=default'
-scripts/esp_build.sh --target esp32c3 --config 'sdkconfig.ci.qemu=qemu'
+scripts/esp_build.sh --target esp32c3 --config "${rules[@]}"
 for app in "${apps[@]}"; do
     run "$app" linux default idf "$@"
-    run "$app" esp32c3 qemu idf,qemu "$@"
+    for configuration in "${configurations[@]}"; do
+        run "$app" esp32c3 "$configuration" idf,qemu "$@"
+    done
 done
 exit "$status"

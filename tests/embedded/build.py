@@ -26,8 +26,12 @@ class Build:
     @property
     def bootstrap_dir(self) -> Path | None:
         """The folder the firmware's bootstrap identity was taken from."""
-        setting = self._json("config/sdkconfig.json").get("CERT_APP_BOOTSTRAP_DIR")
+        setting = self.setting("CERT_APP_BOOTSTRAP_DIR")
         return self.app_path / setting if setting else None
+
+    def setting(self, name: str) -> Any:
+        """What menuconfig says; None: the build does not know the symbol."""
+        return self._json("config/sdkconfig.json").get(name)
 
     def flash_image(self) -> bytes:
         """The content of a flash chip this build has been flashed to."""

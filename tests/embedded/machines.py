@@ -160,6 +160,8 @@ class Qemu(FlashFile):
     """Espressif's QEMU; the flash and the eFuses are files, RTC memory ends with the process."""
 
     host = "10.0.2.2"
+    #: An RSA key is luck: it has taken four minutes.
+    patience_s = 600
     cannot_run = frozenset({"linux", "clock"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
