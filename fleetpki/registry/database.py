@@ -22,7 +22,7 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from fleetpki.errors import FleetError
@@ -116,7 +116,7 @@ def revision(engine: Engine) -> str:
     """Which schema a registry has."""
     if _VERSION.name not in _tables(engine):
         raise FleetError(f"{name_of(engine)} is not a fleetpki registry", "restore it from a backup")
-    with engine.connect() as connection:
+    with _looking(engine) as connection:
         found = connection.scalar(select(_VERSION.c.version_num))
     if found is None:
         raise FleetError(f"{name_of(engine)} is an unfinished registry", "run `fleetpki init` again")
@@ -177,11 +177,18 @@ def _create_file(path: Path) -> None:
         raise FleetError(f"{path} exists already", "choose another directory", exit_code=2) from error
 
 
+@contextmanager
+def _looking(engine: Engine) -> Iterator[Connection]:
+    """A connection that waits for no writer."""
+    with engine.connect() as connection:
+        yield connection.execution_options(**{_READ_ONLY: True})
+
+
 def _is_unfinished(engine: Engine, tables: set[str]) -> bool:
     """Whether these are all ours, and nobody came to say so."""
     if tables != set(_EVERYTHING.tables):
         return False
-    with engine.connect() as connection:
+    with _looking(engine) as connection:
         return connection.execute(select(_VERSION)).first() is None
 
 
@@ -192,12 +199,15 @@ def _drop(engine: Engine) -> None:
 
 def _tables(engine: Engine) -> set[str]:
     try:
-        return set(inspect(engine).get_table_names())
+        with _looking(engine) as connection:
+            return set(inspect(connection).get_table_names())
     except DatabaseError as error:
         what, hint = (
-            ("is damaged or no registry", "restore it from a backup")
-            if engine.dialect.name == "sqlite"
-            else ("cannot be used", "check database_url in fleet.toml, and that the server runs")
+            ("cannot be used", "check database_url in fleet.toml, and that the server runs")
+            if engine.dialect.name == "postgresql"
+            else ("cannot be used now", "see what else uses it, and whether its disk is full")
+            if isinstance(error, OperationalError)
+            else ("is damaged or no registry", "restore it from a backup")
         )
         raise FleetError(f"{name_of(engine)} {what}: {error.orig}", hint, exit_code=4) from error
 
@@ -205,8 +215,8 @@ def _tables(engine: Engine) -> set[str]:
 @contextmanager
 def reading_rows(sessions: Sessions) -> Iterator[Connection]:
     """As ``reading``, for single rows where every microsecond counts: there are no objects."""
-    with engine_of(sessions).connect() as connection:
-        yield connection.execution_options(**{_READ_ONLY: True})
+    with _looking(engine_of(sessions)) as connection:
+        yield connection
 
 
 def _sessions(engine: Engine) -> Sessions:

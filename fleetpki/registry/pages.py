@@ -43,7 +43,9 @@ def devices(
     """Devices by id; those whose certificates end before a time by that, the first to end first."""
     query = _only(select(Device), {Device.state: state, Device.group: group, Device.batch: batch})
     if prefix is not None:
-        query = query.where(Device.device_id >= prefix, Device.device_id < prefix + "\x7f")
+        query = query.where(Device.device_id < prefix + "\x7f")
+        if after is None or after < prefix:  # of two beginnings a database may choose the one far away
+            query = query.where(Device.device_id >= prefix)
     key: Any = Device.device_id
     if tag is not None:
         query = query.join(DeviceTag, DeviceTag.device_id == Device.device_id)
