@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, select, text, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from fleetpki.registry.models import (
@@ -26,6 +26,9 @@ from fleetpki.registry.models import (
     Rotation,
     RotationState,
 )
+
+#: As the index says it: with that the few certificates of others are found among those of devices.
+_OF_OTHERS = text("certificates.role <> 'device'")
 
 
 def devices(
@@ -102,6 +105,8 @@ def certificates(
         Certificate.issuer_id: issuer_id,
     }
     query = _only(select(Certificate), wanted)
+    if role is not None and role != Role.DEVICE:
+        query = query.where(_OF_OTHERS)
     if expires_before is not None:
         query = query.where(Certificate.not_after < expires_before)
     return session.scalars(_newest_first(query, Certificate.id, after).limit(limit)).all()
@@ -123,9 +128,7 @@ def rotations(
     if is_open:
         query = query.where(Rotation.state.in_(OPEN_ROTATION))
     if after is not None:
-        device, rotation = after
-        later = (Rotation.device_id == device) & (Rotation.rotation_id > rotation)
-        query = query.where((Rotation.device_id > device) | later)
+        query = query.where(tuple_(Rotation.device_id, Rotation.rotation_id) > after)
     return session.scalars(query.order_by(Rotation.device_id, Rotation.rotation_id).limit(limit)).all()
 
 

@@ -14,7 +14,7 @@ from fleetpki.errors import Code, FleetError
 from fleetpki.lifecycle import Context, update_device
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import ClaimState, DeviceState, RotationState
+from fleetpki.registry.models import CertificateState, ClaimState, DeviceState, RotationState
 from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, refused
 
 pytestmark = pytest.mark.both_databases
@@ -118,6 +118,18 @@ QUESTIONS: dict[str, Any] = {
     "waiting claims": lambda session: pages.claims(session, after=5, limit=9, state=ClaimState.WAITING),
     "failed rotations": lambda session: pages.rotations(
         session, after=None, limit=9, state=RotationState.ROLLED_BACK
+    ),
+    "active certificates": lambda session: pages.certificates(
+        session, after=99, limit=9, state=CertificateState.ACTIVE
+    ),
+    "certificates of an issuer": lambda session: pages.certificates(
+        session, after=99, limit=9, issuer_id="0"
+    ),
+    "audit entries of a subject": lambda session: pages.audit_entries(
+        session, after=99, limit=9, subject="sensor-1"
+    ),
+    "audit entries of an actor": lambda session: pages.audit_entries(
+        session, after=99, limit=9, actor="cloud"
     ),
     "newest audit entries": lambda session: pages.audit_entries(session, after=None, limit=9),
 }

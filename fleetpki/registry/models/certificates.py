@@ -140,6 +140,16 @@ class RevocationList(Base):
 at_most_one("one_active_certificate", Certificate.device_id, (CertificateState.ACTIVE,))
 at_most_one("one_pending_certificate", Certificate.device_id, PENDING_CERTIFICATE)
 Index("certificates_by_expiry", Certificate.state, Certificate.not_after, Certificate.id)
+Index("certificates_by_state", Certificate.state, Certificate.id)
+Index("certificates_by_issuer", Certificate.issuer_id, Certificate.id)
+_OF_OTHERS = text("role <> 'device'")
+Index(
+    "certificates_of_others",
+    Certificate.role,
+    Certificate.id,
+    sqlite_where=_OF_OTHERS,
+    postgresql_where=_OF_OTHERS,
+)
 _WATCHED = text("look_at IS NOT NULL")
 Index("certificates_by_look", Certificate.look_at, sqlite_where=_WATCHED, postgresql_where=_WATCHED)
 _OF_CLOUD = text("role IN ('broker', 'service')")

@@ -247,6 +247,7 @@ def upgrade() -> None:
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.create_index("certificates_by_batch", ["batch", "recorded_at"], unique=False)
         batch_op.create_index("certificates_by_expiry", ["state", "not_after", "id"], unique=False)
+        batch_op.create_index("certificates_by_issuer", ["issuer_id", "id"], unique=False)
         batch_op.create_index(
             "certificates_by_look",
             ["look_at"],
@@ -256,6 +257,14 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "certificates_by_partition", ["issuer_id", "crl_partition", "state"], unique=False
+        )
+        batch_op.create_index("certificates_by_state", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "certificates_of_others",
+            ["role", "id"],
+            unique=False,
+            sqlite_where=sa.text("role <> 'device'"),
+            postgresql_where=sa.text("role <> 'device'"),
         )
         batch_op.create_index(
             "certificates_of_people",
