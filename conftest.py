@@ -51,6 +51,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in machine_type(option("embedded_services"), option("target")).cannot_run:
         if item.get_closest_marker(name):
             pytest.skip(MARKERS[name])
+    build = Build(Path(option("app_path")), Path(option("build_dir")))
+    if item.get_closest_marker("flash_file") and not build.has_partitions:
+        pytest.skip(MARKERS["flash_file"])
 
 
 def patient(dut: Dut, machine: Machine) -> Dut:

@@ -15,7 +15,14 @@ from pytest_embedded import Dut
 from fleetpki.factory.images import NvsKey, nvs_image
 from fleetpki.sim.life import bad_pushes, certificate_id
 from fleetpki.sim.workshop import Forger
-from tests.embedded.events import BACK_ONLINE, CERTIFICATE, ONLINE, expect_id, expect_unusable_store
+from tests.embedded.events import (
+    BACK_ONLINE,
+    CERTIFICATE,
+    ONLINE,
+    device_id_of,
+    expect_id,
+    expect_unusable_store,
+)
 from tests.embedded.machines import CutPower, FlashFile
 from tests.embedded.outside import Outside
 
@@ -231,6 +238,7 @@ def test_the_console_says_what_is_wrong(console: Dut) -> None:
 def test_leaves_a_store_alone_that_it_cannot_read(
     console: Dut, machine: FlashFile, cut_power: CutPower
 ) -> None:
+    device_id_of(console)  # its flash is there
     foreign = nvs_image({"settings": bytes(100)}, len(machine.read_partition("certs")), NvsKey.random())
     dut = cut_power(console, lambda: machine.write_partition("certs", foreign))
     machine.await_console(dut)

@@ -43,14 +43,23 @@ class Build:
             image[int(offset, 0) : int(offset, 0) + len(content)] = content
         return bytes(image)
 
+    @property
+    def has_partitions(self) -> bool:
+        """Whether the app has a flash; the plain Linux build has none."""
+        return self._partition_table.is_file()
+
     def partition(self, name: str) -> tuple[int, int]:
         """Offset and size of a partition."""
-        table = (self.directory / "partition_table/partition-table.bin").read_bytes()
+        table = self._partition_table.read_bytes()
         for entry in PARTITION.iter_unpack(table):
             magic, _, _, offset, size, label, _ = entry
             if magic == PARTITION_MAGIC and label.rstrip(b"\0") == name.encode():
                 return offset, size
         raise LookupError(f"{self.directory} has no partition {name}")
+
+    @property
+    def _partition_table(self) -> Path:
+        return self.directory / "partition_table/partition-table.bin"
 
     def _json(self, name: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.directory / name).read_bytes())
