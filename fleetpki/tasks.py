@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+_SAY_AGAIN_S = 5.0
+
 
 async def until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
     """Run all until the first ends, then cancel the others; an error of the first is passed on.
@@ -17,8 +19,11 @@ async def until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
+        # A cancellation can get lost, in a wait_for that has its result at the same moment: say it until heard.
+        while going := [task for task in tasks if not task.done()]:
+            for task in going:
+                task.cancel()
+            await asyncio.wait(going, timeout=_SAY_AGAIN_S)
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
