@@ -19,7 +19,7 @@ async def until_first_ends(*coroutines: Coroutine[Any, Any, object]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # A cancellation can get lost, in a wait_for that has its result at the same moment: say it until heard.
+        # A cancellation can get lost, in a wait_for that has its result at that moment: say it until heard.
         while going := [task for task in tasks if not task.done()]:
             for task in going:
                 task.cancel()
