@@ -53,8 +53,8 @@ def enroll(
     with ctx.auditing_refusals(sender, "enroll", device_id):
         key = _key_of(application)
         _ask_hooks(ctx, application, key)
-    recorded = _record_with_others(ctx, application, key, request_id)
-    if recorded is None:
+    certificate = _issue_with_others(ctx, application, key, request_id)
+    if certificate is None:
         with ctx.transaction(sender, "enroll", device_id) as tx:
             facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
             admission.require_admissible(facts)
@@ -62,7 +62,7 @@ def enroll(
             device = facts.device or admission.admit(tx, facts)
             tx.session.flush()  # certificates come after the device they belong to
             recorded = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
-    certificate = issuance.release(ctx, sender, recorded, key.public)
+        certificate = issuance.release(ctx, sender, recorded, key.public)
     return Enrolled(
         certificate_pem=certificate.signed_pem,
         chain_pem=authorities.chain(ctx, certificate),
@@ -114,14 +114,14 @@ def _require_source(facts: Facts, key: _Key) -> None:
         raise Rejected(Code.NOT_ALLOWED, f"batch {facts.batch.name} makes no keys for devices: send a csr")
 
 
-def _record_with_others(
+def _issue_with_others(
     ctx: Context, application: Application, key: _Key, request_id: str
 ) -> Certificate | None:
-    """What was recorded, unless this is no plain first enrolment."""
+    """The certificate, unless this is no plain first enrolment."""
     if key.private is not None:
         return None
     candidate = Candidate(application, key.public, key.digest, request_id)
-    return ctx.together(first_enrollments.record, candidate)
+    return ctx.together(first_enrollments.issue, candidate)
 
 
 def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | None:

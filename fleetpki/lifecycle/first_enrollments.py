@@ -16,7 +16,9 @@ from fleetpki.errors import Rejected, Unavailable
 from fleetpki.lifecycle import admission, authorities, issuance
 from fleetpki.lifecycle.admission import Application, Facts
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
+from fleetpki.lifecycle.issuance import Signed
 from fleetpki.lifecycle.parties import require_bootstrap
+from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device
@@ -32,6 +34,25 @@ class Candidate:
     public_key: PublicKey
     key_digest: str
     request_id: str
+
+
+def issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
+    """Give them their first certificates, as ``issuance`` has it; None for who has to be looked at alone."""
+    recorded = record(ctx, candidates)
+    try:
+        signed = [
+            Signed(
+                certificate,
+                issuance.sign(ctx, certificate, candidate.public_key),
+                candidate.application.sender,
+            )
+            for candidate, certificate in zip(candidates, recorded, strict=True)
+            if isinstance(certificate, Certificate)
+        ]
+    except KeyUnavailable:
+        return [None if isinstance(each, Certificate) else each for each in recorded]
+    issued = iter(issuance.complete_all(ctx, signed) if signed else ())
+    return [next(issued) if isinstance(each, Certificate) else each for each in recorded]
 
 
 def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:

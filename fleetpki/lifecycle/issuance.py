@@ -183,7 +183,7 @@ def release(
     except KeyUnavailable as error:
         with ctx.transaction(actor, "issue", recorded.common_name):
             raise _put_off(ctx, error) from error
-    return ctx.together(_complete_all, _Signed(recorded, signed, actor))
+    return ctx.together(complete_all, Signed(recorded, signed, actor))
 
 
 def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
@@ -192,7 +192,9 @@ def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
 
 
 @dataclass(frozen=True)
-class _Signed:
+class Signed:
+    """A recorded certificate, signed, and for whom that was done."""
+
     recorded: Certificate
     certificate: x509.Certificate
     actor: str = CLOUD
@@ -200,11 +202,11 @@ class _Signed:
 
 def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:
     """Step 3; returns the certificate to release, another worker's if that was first."""
-    just_signed = _Signed(recorded, signed)
+    just_signed = Signed(recorded, signed)
     return _outcome(tx, just_signed, _write(tx, [just_signed])[recorded.id])
 
 
-def _complete_all(ctx: Context, all_signed: Sequence[_Signed]) -> list[Certificate | Rejected]:
+def complete_all(ctx: Context, all_signed: Sequence[Signed]) -> list[Certificate | Rejected]:
     """Step 3 for many."""
     outcomes: list[Certificate | Rejected] = []
     with ctx.transactions() as transaction_of:
@@ -219,7 +221,7 @@ def _complete_all(ctx: Context, all_signed: Sequence[_Signed]) -> list[Certifica
     return outcomes
 
 
-def _write(tx: Transaction, all_signed: Sequence[_Signed]) -> dict[int, Certificate]:
+def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[int, Certificate]:
     """Write what still waits for its certificate; all of them as they are then."""
     rows = [
         {
@@ -237,7 +239,7 @@ def _write(tx: Transaction, all_signed: Sequence[_Signed]) -> dict[int, Certific
     return {certificate.id: certificate for certificate in tx.session.scalars(query)}
 
 
-def _outcome(tx: Transaction, signed: _Signed, certificate: Certificate) -> Certificate:
+def _outcome(tx: Transaction, signed: Signed, certificate: Certificate) -> Certificate:
     if certificate.certificate_id == certificate_id(signed.certificate):
         tx.audit(
             "certificate.issued",

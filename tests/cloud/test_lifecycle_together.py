@@ -48,7 +48,7 @@ def test_who_waits_is_served_together() -> None:
     assert sorted(len(call) for call in work.calls) == [1, 8]
 
 
-def test_nobody_waits_for_company() -> None:
+def test_who_comes_alone_is_served() -> None:
     work = Work()
     work.go_on.set()
     assert Together(work)(21) == 42
