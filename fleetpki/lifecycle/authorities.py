@@ -58,11 +58,12 @@ def issuer(ctx: Context, authority: Authority) -> Issuer:
     """The authority, ready to sign."""
     if authority.key_uri is None:
         raise FleetError(f"the key of the authority {authority.name} is not here", "sign where its key is")
+    key = ctx.keyring.key(authority.key_uri)  # each time: it may have become unavailable
     made = ctx.issuers.get(authority.authority_id)
     if made is None:
         made = ctx.issuers[authority.authority_id] = Issuer(
             x509.load_pem_x509_certificate(authority.pem.encode()),
-            ctx.keyring.key(authority.key_uri),
+            key,
             authority.chain_pem,
             repository=repository(ctx, authority),
             crl_partitions=authority.crl_partitions,
