@@ -7,22 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from fleetpki.errors import FleetError
 from fleetpki.pki import keys
 from fleetpki.pki.host_names import check_host_name
-from fleetpki.pki.keys import PrivateKey, PublicKey
+from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.pki.lint import lint
 from fleetpki.pki.name_constraints import name_constraints
 from fleetpki.pki.profiles import BACKDATE, Profile
 
-_DRAFT_KEY = ec.generate_private_key(ec.SECP256R1())
-"""Signs what is only looked at."""
 _KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -135,15 +135,38 @@ class Issuer:
         )
 
     def sign(self, plan: Plan) -> x509.Certificate:
-        """Lint the planned certificate under a throw-away signature, then sign it for real."""
+        """Lint the planned certificate under a throw-away signature, then sign what was linted for real."""
         builder = build(plan, self.certificate.subject, self._key.public_key(), self.repository)
-        draft = builder.sign(_DRAFT_KEY, hashes.SHA256())
+        digest = signature_hash(self._key)
+        draft = builder.sign(_draft_key(isinstance(self._key, rsa.RSAPrivateKey)), digest)
         lint(draft, plan.profile, self.certificate)
-        return builder.sign(self._key, signature_hash(self._key))
+        return _signed(draft, keys.sign(self._key, draft.tbs_certificate_bytes, digest))
 
     def sign_list(self, builder: x509.CertificateRevocationListBuilder) -> bytes:
         """Sign a revocation list; its DER."""
         return builder.sign(self._key, signature_hash(self._key)).public_bytes(serialization.Encoding.DER)
+
+
+@asn1.sequence
+class _Certificate:
+    """The outermost layer of a certificate (RFC 5280, 4.1)."""
+
+    content: asn1.TLV
+    algorithm: asn1.TLV
+    signature: asn1.BitString
+
+
+def _signed(draft: x509.Certificate, signature: bytes) -> x509.Certificate:
+    """The draft under another signature, by a key of the same kind."""
+    outer = asn1.decode_der(_Certificate, draft.public_bytes(serialization.Encoding.DER))
+    outer.signature = asn1.BitString(data=signature, padding_bits=0)
+    return x509.load_der_x509_certificate(asn1.encode_der(outer))
+
+
+@cache
+def _draft_key(rsa_key: bool) -> PrivateKey:
+    """Signs what is only looked at."""
+    return keys.generate(KeyType.RSA_2048 if rsa_key else KeyType.EC_P256)
 
 
 def build(

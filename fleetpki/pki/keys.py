@@ -5,8 +5,8 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from fleetpki.errors import Code, Rejected
@@ -61,6 +61,13 @@ def accept(key: CertificatePublicKeyTypes) -> tuple[PublicKey, KeyType]:
                 raise Rejected(Code.WEAK_KEY, f"the key is broken: {flaw}")
             return key, key_type
     raise Rejected(Code.WEAK_KEY, f"the key must be one of {', '.join(KeyType)} with a usual exponent")
+
+
+def sign(key: PrivateKey, data: bytes, digest: hashes.HashAlgorithm) -> bytes:
+    """Sign as X.509 has it: ECDSA (RFC 5758, 3.2), or RSA with PKCS#1 v1.5 (RFC 4055, 5)."""
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(data, ec.ECDSA(digest))
+    return key.sign(data, padding.PKCS1v15(), digest)
 
 
 def private_key_pem(key: PrivateKey, passphrase: bytes | None = None) -> bytes:

@@ -18,7 +18,6 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from fleetpki import files
 from fleetpki.errors import FleetError
@@ -114,10 +113,7 @@ class Root:
         """Sign new trust anchors for devices that trust this root (docs/protocol.md, "Trust anchors")."""
         ids = "".join(f"{certificate_id(anchor)}\n" for anchor in anchors)
         text = f"fleetpki-trust-anchors\n{version}\n{ids}".encode()
-        if isinstance(self._key, ec.EllipticCurvePrivateKey):
-            signature = self._key.sign(text, ec.ECDSA(hashes.SHA256()))
-        else:
-            signature = self._key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+        signature = keys.sign(self._key, text, hashes.SHA256())
         return {
             "version": version,
             "anchors": [to_pem(anchor) for anchor in anchors],

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleetpki.errors import FleetError
 from fleetpki.pki import profiles
-from fleetpki.pki.hierarchy import Credential, Hierarchy, make_credential
+from fleetpki.pki.hierarchy import Credential, Hierarchy, make_credential, make_root
 from fleetpki.pki.identifiers import certificate_id, is_device_id
 from fleetpki.pki.issuer import Issuer
 from fleetpki.pki.keys import KeyType
@@ -70,6 +70,20 @@ def test_a_device_verifies_to_the_root(
     device = make_credential(issuer, profiles.DEVICE, "sensor-1", START, key_type=key_type)
     assert openssl_accepts(tmp_path, hierarchy.root, device, "sslclient")
     assert not openssl_accepts(tmp_path, hierarchy.root, device, "sslserver")
+
+
+@pytest.mark.parametrize("key_type", [KeyType.EC_P256, KeyType.EC_P384, KeyType.RSA_2048])
+def test_what_was_linted_is_signed_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_type: KeyType
+) -> None:
+    linted: list[bytes] = []
+    monkeypatch.setattr(
+        "fleetpki.pki.issuer.lint", lambda draft, *_: linted.append(draft.tbs_certificate_bytes)
+    )
+    root = make_root(profiles.ROOT, "root", key_type, START)
+    device = make_credential(Issuer(root.certificate, root.key), profiles.DEVICE, "sensor-1", START)
+    assert linted == [device.certificate.tbs_certificate_bytes]
+    assert openssl_accepts(tmp_path, root, device, "sslclient")
 
 
 def test_the_bootstrap_identity_does_not_chain_to_the_root(hierarchy: Hierarchy, tmp_path: Path) -> None:
