@@ -3,6 +3,7 @@
 """The fleet directory: where everything lies, and the settings in ``fleet.toml``."""
 
 import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1")
 BROKER_PORTS = ("port", "bootstrap_port", "service_port")
 PORTS = (*BROKER_PORTS, "est_port", "api_port", "public_port")
 
+#: More do not write to one SQLite file any faster.
+_USUAL_PROCESSES = 4
+
 
 class Settings(BaseModel):
     """What ``fleet.toml`` says."""
@@ -49,6 +53,7 @@ class Settings(BaseModel):
     pkcs11_pin_file: str | None = None
     database_url: str | None = None
     admission_url: AnyHttpUrl | None = None
+    processes: Annotated[int, Field(ge=1, le=64)] | None = None
     device_validity_days: Annotated[int, Field(ge=1, le=3650)] = 365
     activation_window_s: Seconds = 3600
     superseded_grace_s: Seconds = 86400
@@ -69,6 +74,11 @@ class Settings(BaseModel):
         if len(set(used)) < len(used):
             raise ValueError(f"{', '.join(PORTS)} must be different")
         return self
+
+    @property
+    def process_count(self) -> int:
+        """How many processes share the work of a service: one per processor, if nothing is set."""
+        return self.processes or min(len(os.sched_getaffinity(0)), _USUAL_PROCESSES)
 
     def to_toml(self) -> str:
         """The settings as a commented file."""
@@ -116,6 +126,10 @@ database_url = {database_url}
 
 # Who may veto an enrolment: this address is asked about each, as JSON; see docs/protocol.md.
 admission_url = {admission_url}
+
+# How many processes serve each of: requests over MQTT, EST, and the HTTP port for everybody. Without a value
+# as many as there are processors, up to 4.
+processes = {processes}
 
 # How long a device certificate is valid.
 device_validity_days = {device_validity_days}

@@ -52,8 +52,21 @@ def up(fleet: Fleet, announce: Callable[[], None]) -> None:
             open_doors(fleet.settings) as doors,
             verdict_process(fleet.layout.run / VERDICT_SOCKET, lambda: _judge(fleet)) as verdicts,
             _web(fleet, doors) as web,
+            _helpers(fleet) as helpers,
         ):
-            uvloop.run(_run(fleet, [verdicts, *web], mosquitto, announce))
+            uvloop.run(_run(fleet, [verdicts, *web, *helpers], mosquitto, announce))
+
+
+@contextlib.contextmanager
+def _helpers(fleet: Fleet) -> Iterator[list[ChildProcess]]:
+    """Workers beside the main process's own, which share the requests with it."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                ChildProcess("worker", lambda: Worker(fleet.context, fleet.service_bus()).run())
+            )
+            for _ in range(fleet.settings.process_count - 1)
+        ]
 
 
 def _web(

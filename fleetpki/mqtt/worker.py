@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""A worker: brings requests to the services, answers back, and sends what waits in the outbox.
+"""A worker: brings requests to the services, answers back, and may send what waits in the outbox.
 
-It keeps no state: any number may run, and one that dies leaves nothing behind but what others then do.
+It keeps no state: any number may run, and one that dies leaves nothing behind but what others then do. What
+waits in the outbox is sent by each that looks there: one is enough, and more only repeat it.
 """
 
 import asyncio
@@ -44,8 +45,8 @@ _MAX_BACKOFF_S = 10.0
 class Worker:
     """Serves one fleet over one connection to its broker."""
 
-    def __init__(self, ctx: Context, bus: Bus, poll_s: float) -> None:
-        """Serve the fleet of ``ctx``, looking into the outbox every ``poll_s`` seconds."""
+    def __init__(self, ctx: Context, bus: Bus, poll_s: float | None = None) -> None:
+        """Serve the fleet of ``ctx``, and look into the outbox every ``poll_s`` seconds, or never."""
         self._ctx = ctx
         self._bus = bus
         self._poll_s = poll_s
@@ -73,7 +74,10 @@ class Worker:
             self.ready.set()
             with ThreadPoolExecutor(_LANES, "rules") as threads:
                 lanes = Lanes[Work](_LANES, _LANE_DEPTH, lambda work: self._answer(client, threads, *work))
-                await until_first_ends(self._listen(client, lanes), lanes.run(), self._dispatch(client))
+                work = [self._listen(client, lanes), lanes.run()]
+                if self._poll_s is not None:
+                    work.append(self._dispatch(client, self._poll_s))
+                await until_first_ends(*work)
 
     async def _listen(self, client: aiomqtt.Client, lanes: Lanes[Work]) -> None:
         async for message in client.messages:
@@ -90,7 +94,7 @@ class Worker:
         if answer is not None:
             await send(client, answer)
 
-    async def _dispatch(self, client: aiomqtt.Client) -> None:
+    async def _dispatch(self, client: aiomqtt.Client, poll_s: float) -> None:
         while True:
             try:
                 if messages := await asyncio.to_thread(self._pending):
@@ -99,7 +103,7 @@ class Worker:
                     continue
             except SQLAlchemyError:
                 log.exception("the outbox could not be read; it is tried again")
-            await asyncio.sleep(self._poll_s)
+            await asyncio.sleep(poll_s)
 
     def _pending(self) -> list[OutboxMessage]:
         with reading(self._ctx.sessions) as session:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the registry's database: a SQLite file, or PostgreSQL."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,7 @@ for _table in Base.metadata.sorted_tables:
     _table.to_metadata(_EVERYTHING)
 
 _BUSY_TIMEOUT_S = 10
+_LOCK_POLL_S = 0.001
 _CONNECTIONS = 40  # as many threads may read at once
 _READ_ONLY = "fleetpki_read_only"
 
@@ -250,6 +253,27 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A transaction that will write takes the write lock at once: what it read stays true until it commits.
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    """Begin. What will write takes the write lock at once: what it read stays true until it commits."""
+    if connection.get_execution_options().get(_READ_ONLY, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # SQLite itself looks ever less often whether the lock is free: processes that write much leave it idle.
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while not _takes_the_lock(connection, last_try=time.monotonic() > deadline):
+            time.sleep(_LOCK_POLL_S)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * _BUSY_TIMEOUT_S}")
+
+
+def _takes_the_lock(connection: Connection, *, last_try: bool) -> bool:
+    """Whether the lock was free; the last try raises when it was not."""
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        is_busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        if last_try or not is_busy:
+            raise
+        return False
+    return True

@@ -21,14 +21,15 @@ class Door:
     host: str
     port: int
     uses_tls: bool = True
+    processes: int = 1
 
 
 def doors(settings: Settings) -> list[Door]:
     """Those that are not turned off."""
     every = (
-        Door("est", settings.bind, settings.est_port),
+        Door("est", settings.bind, settings.est_port, processes=settings.process_count),
         Door("api", settings.api_bind, settings.api_port),
-        Door("public", settings.bind, settings.public_port, uses_tls=False),
+        Door("public", settings.bind, settings.public_port, uses_tls=False, processes=settings.process_count),
     )
     return [door for door in every if door.port]
 

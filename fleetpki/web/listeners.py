@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""The listeners of a fleet, each a process of its own: who floods one does not slow the others."""
+"""The listeners of a fleet, each with processes of its own: who floods one does not slow the others."""
 
 import contextlib
 import functools
@@ -25,11 +25,12 @@ APPS: dict[str, Callable[[Fleet], ASGIApp]] = {"est": make_est, "api": make_api,
 
 @contextlib.contextmanager
 def web_processes(fleet: Fleet, opened: Mapping[Door, socket.socket]) -> Iterator[list[ChildProcess]]:
-    """Serve the doors that are open."""
+    """Serve the doors that are open. The processes of a door take turns at accepting its connections."""
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(ChildProcess(door.name, functools.partial(_serve, fleet, door, listening)))
             for door, listening in opened.items()
+            for _ in range(door.processes)
         ]
 
 

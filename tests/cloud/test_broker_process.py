@@ -109,7 +109,7 @@ def test_when_mosquitto_dies_up_ends_and_says_so(tmp_path: Path) -> None:
 
 
 def test_when_the_verdict_process_dies_up_ends_and_says_so(tmp_path: Path) -> None:
-    layout = make_fleet(tmp_path)
+    layout = make_fleet(tmp_path, processes=1)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
         mosquitto = mosquitto_of(process)

@@ -3,6 +3,7 @@
 """``fleetpki up`` with its web: every listener is there, and EST and the broker agree about a device."""
 
 import base64
+import contextlib
 import socket
 import ssl
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
@@ -20,6 +22,7 @@ from tests.cloud.broker_fixtures import (
     PATIENCE_S,
     Identity,
     RunningFleet,
+    await_,
     free_ports,
     make_fleet,
     running,
@@ -96,6 +99,31 @@ def test_revocation_lists_are_signed_and_served(up: RunningFleet) -> None:
     name = next(each["name"] for each in authorities if each["kind"] == "issuing")
     answer = httpx.get(f"http://127.0.0.1:{up.settings.public_port}/crl/{name}/0.crl", timeout=PATIENCE_S)
     assert x509.load_der_x509_crl(answer.content).issuer.rfc4514_string() == "CN=fleetpki issuing CA"
+
+
+def at_work_on(port: int) -> int:
+    """How many processes of ours have a connection there."""
+    ours = [process for process in psutil.Process().children(recursive=True) if process.name() != "mosquitto"]
+    return sum(
+        any(
+            port in (connection.laddr.port, connection.raddr.port)
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_ESTABLISHED
+        )
+        for process in ours
+    )
+
+
+def test_the_processes_of_a_fleet_share_its_work(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with running(tmp_path, est_port=port, processes=3) as up, contextlib.ExitStack() as customers:
+
+        def are_all_reached() -> bool:
+            customers.enter_context(socket.create_connection(("127.0.0.1", port)))
+            return at_work_on(port) == 3
+
+        await_(are_all_reached)
+        await_(lambda: at_work_on(up.settings.service_port) == 3)
 
 
 @pytest.mark.parametrize("setting", WEB_PORTS)
