@@ -190,6 +190,19 @@ static void test_a_request_without_answer_is_repeated_as_it_was(void **state)
     assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_TRIAL);
 }
 
+static void test_a_request_that_took_long_to_make_is_not_repeated_at_once(void **state)
+{
+    test_device_t *device = *state;
+    device_boot(device);
+    cert_agent_connected(&device->agent, device->fake.connect.connection, device->now_ms);
+    fake_port_forget(&device->fake);
+    device->now_ms += 150 * 1000; /* all of it went into the key */
+    device_tick(device);
+    assert_int_equal(fake_port_count_messages(&device->fake, TOPIC_ENROLL), 0);
+    device_wait(device);
+    assert_int_equal(fake_port_count_messages(&device->fake, TOPIC_ENROLL), 1);
+}
+
 static void test_a_request_survives_a_restart_with_its_key(void **state)
 {
     test_device_t *device = *state;
@@ -441,6 +454,8 @@ int main(void)
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_an_enrolled_device_comes_back_with_its_own_certificate, test_device_setup,
                                         test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_that_took_long_to_make_is_not_repeated_at_once,
+                                        test_device_setup, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_request_without_answer_is_repeated_as_it_was, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_request_survives_a_restart_with_its_key, setup_asking,

@@ -144,16 +144,22 @@ uint32_t agent_next_backoff(cert_agent_t *agent)
     return delay - jitter % (delay / 2 + 1);
 }
 
-void agent_expect_answer(cert_agent_t *agent, uint64_t now_ms)
+static void repeat_after(cert_agent_t *agent, uint32_t delay_ms)
+{
+    agent->repeat_after_ms = delay_ms;
+    agent->repeat_at_ms = 0;
+}
+
+void agent_expect_answer(cert_agent_t *agent)
 {
     agent->repeats = 0;
-    agent->repeat_at_ms = now_ms + REQUEST_REPEAT_MIN_MS;
+    repeat_after(agent, REQUEST_REPEAT_MIN_MS);
 }
 
 void agent_expect_nothing(cert_agent_t *agent)
 {
     agent->repeats = 0;
-    agent->repeat_at_ms = 0;
+    repeat_after(agent, 0);
 }
 
 static bool is_device_id(const char *id)
@@ -410,7 +416,7 @@ void cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now
     } else {
         agent->refusals = agent->using == CERT_IDENTITY_OPERATIONAL ? 0 : agent->refusals;
         promote_enrolled(agent);
-        rotation_begin(agent, now_ms);
+        rotation_begin(agent);
     }
     store_wipe_identity(&agent->candidate);
 }
@@ -472,12 +478,12 @@ void cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *to
 
 static void repeat_request(cert_agent_t *agent, uint64_t now_ms)
 {
-    uint64_t delay = REQUEST_REPEAT_MAX_MS;
+    uint32_t delay_ms = REQUEST_REPEAT_MAX_MS;
     agent->repeats++;
     if (agent->repeats < 6) {
-        delay = (uint64_t)REQUEST_REPEAT_MIN_MS << agent->repeats;
+        delay_ms = REQUEST_REPEAT_MIN_MS << agent->repeats;
     }
-    agent->repeat_at_ms = now_ms + (delay < REQUEST_REPEAT_MAX_MS ? delay : REQUEST_REPEAT_MAX_MS);
+    repeat_after(agent, delay_ms < REQUEST_REPEAT_MAX_MS ? delay_ms : REQUEST_REPEAT_MAX_MS);
     if (agent->using == CERT_IDENTITY_BOOTSTRAP) {
         enrollment_repeat(agent, now_ms);
     } else {
@@ -500,7 +506,9 @@ uint32_t cert_agent_tick(cert_agent_t *agent, uint64_t now_ms)
         agent->port->disconnect(agent->port->ctx);
         cert_agent_disconnected(agent, agent->connection, CERT_FAILURE_NETWORK, "no answer", now_ms);
     } else if (agent->phase == CERT_PHASE_ONLINE) {
-        if (agent->repeat_at_ms != 0 && now_ms >= agent->repeat_at_ms) {
+        if (agent->repeat_after_ms != 0 && agent->repeat_at_ms == 0) {
+            agent->repeat_at_ms = now_ms + agent->repeat_after_ms;
+        } else if (agent->repeat_after_ms != 0 && now_ms >= agent->repeat_at_ms) {
             repeat_request(agent, now_ms);
         }
         rotation_renew_if_due(agent, now_ms);
@@ -509,7 +517,7 @@ uint32_t cert_agent_tick(cert_agent_t *agent, uint64_t now_ms)
     if (agent->phase == CERT_PHASE_WAITING || agent->phase == CERT_PHASE_CONNECTING) {
         return time_to(agent->wake_at_ms, now_ms);
     }
-    return agent->repeat_at_ms != 0 ? time_to(agent->repeat_at_ms, now_ms) : TICK_MAX_MS;
+    return agent->repeat_after_ms != 0 ? time_to(agent->repeat_at_ms, now_ms) : TICK_MAX_MS;
 }
 
 cert_status_t cert_agent_factory_reset(cert_agent_t *agent)

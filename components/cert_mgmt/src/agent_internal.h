@@ -43,7 +43,7 @@ void agent_reconnect(cert_agent_t *agent, uint64_t now_ms, uint32_t delay_ms);
 uint32_t agent_next_backoff(cert_agent_t *agent);
 
 /** @brief A request is out: have it repeated if no answer comes. `repeats` is reset. */
-void agent_expect_answer(cert_agent_t *agent, uint64_t now_ms);
+void agent_expect_answer(cert_agent_t *agent);
 
 /** @brief The answer has come, or is not waited for any more. */
 void agent_expect_nothing(cert_agent_t *agent);

@@ -74,7 +74,7 @@ void enrollment_begin(cert_agent_t *agent, uint64_t now_ms)
 {
     agent_subscribe(agent, "bootstrap", "enroll/accepted");
     agent_subscribe(agent, "bootstrap", "enroll/rejected");
-    agent_expect_answer(agent, now_ms);
+    agent_expect_answer(agent);
     publish_request(agent, now_ms);
 }
 

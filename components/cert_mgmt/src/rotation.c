@@ -90,7 +90,7 @@ static void report_rolled_back(cert_agent_t *agent)
     }
 }
 
-void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
+void rotation_begin(cert_agent_t *agent)
 {
     static const char *const leaves[] = { "certs/rotate", "certs/issued", "certs/rejected", "certs/commit",
                                           "certs/trust" };
@@ -100,7 +100,7 @@ void rotation_begin(cert_agent_t *agent, uint64_t now_ms)
     report_rolled_back(agent);
     rotation_report_connected(agent);
     if (on_trial(agent)) {
-        agent_expect_answer(agent, now_ms);
+        agent_expect_answer(agent);
     }
 }
 
@@ -133,7 +133,7 @@ void rotation_repeat(cert_agent_t *agent)
 
 void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
 {
-    if (agent->using != CERT_IDENTITY_OPERATIONAL || now_ms < agent->renew_at_ms || agent->repeat_at_ms != 0) {
+    if (agent->using != CERT_IDENTITY_OPERATIONAL || now_ms < agent->renew_at_ms || agent->repeat_after_ms != 0) {
         return;
     }
     bool is_known;
@@ -156,7 +156,7 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
     }
     agent_log(agent, CERT_LOG_INFO, "rotation: renewing id=%s", agent->candidate.request_id);
     publish_request(agent);
-    agent_expect_answer(agent, now_ms);
+    agent_expect_answer(agent);
 }
 
 /* A repeated message gets the answer it got before: true if it has been answered. */
@@ -213,7 +213,7 @@ static void stage(cert_agent_t *agent, const char *rotation_id, bool was_asked_f
     take_up_staged(agent, now_ms);
 }
 
-static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order, uint64_t now_ms)
+static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order)
 {
     bool is_known;
     if (order->deadline != 0 && time_floor_now(agent->port, agent->time_floor, &is_known) > order->deadline) {
@@ -234,7 +234,7 @@ static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order, ui
     agent_log(agent, CERT_LOG_INFO, "rotation: accepted id=%s", order->rotation_id);
     report(agent, order->rotation_id, "accepted");
     publish_request(agent);
-    agent_expect_answer(agent, now_ms);
+    agent_expect_answer(agent);
 }
 
 static void rotate_pushed(cert_agent_t *agent, const message_rotate_t *order, const cert_summary_t *summary,
@@ -285,7 +285,7 @@ static void handle_rotate(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
         if (on_trial(agent)) {
             reject(agent, order.rotation_id, CERT_ERR_BUSY, "another rotation is under way");
         } else {
-            rotate_by_csr(agent, &order, now_ms);
+            rotate_by_csr(agent, &order);
         }
     }
 }

@@ -11,7 +11,7 @@
 #include "cert_mgmt/cert_agent.h"
 
 /** @brief Connected with an identity of our own: subscribe and say so; report a trial that was rolled back. */
-void rotation_begin(cert_agent_t *agent, uint64_t now_ms);
+void rotation_begin(cert_agent_t *agent);
 
 /** @brief No answer yet: say again that the trial is connected, or send the request again. */
 void rotation_repeat(cert_agent_t *agent);

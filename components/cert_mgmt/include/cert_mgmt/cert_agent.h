@@ -108,7 +108,8 @@ typedef struct {
     bool has_failed;
 
     /* The request that waits for an answer */
-    uint64_t repeat_at_ms;        /* 0: nothing to repeat */
+    uint32_t repeat_after_ms;     /* 0: nothing to repeat */
+    uint64_t repeat_at_ms;        /* 0: counted from the next tick, for making the request may have taken long */
     uint32_t repeats;
     uint64_t renew_at_ms;         /* earliest time of the next renewal by ourselves */
 
