@@ -24,10 +24,9 @@ from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle.context import Transaction
 from fleetpki.lifecycle.parties import require_bootstrap, require_in_service
 from fleetpki.pki.factory_secret import is_proven
-from fleetpki.registry import queries
+from fleetpki.registry import queries, tags
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import AllowedDevice, Batch, Certificate, Device, DeviceState, Role
-from fleetpki.registry.tags import put_tags
 
 _MINUTE = timedelta(minutes=1)
 
@@ -98,6 +97,15 @@ def require_admissible(facts: Facts) -> None:
 
 def admit(tx: Transaction, facts: Facts) -> Device:
     """Make an admissible applicant a device."""
+    device = newcomer(tx, facts)
+    tx.session.add(device)
+    tx.session.flush()  # what belongs to a device comes after it
+    tx.session.add_all(tags.rows_of(device))
+    return device
+
+
+def newcomer(tx: Transaction, facts: Facts) -> Device:
+    """The device that an admissible applicant becomes, not yet in the registry."""
     application, allowed = facts.application, facts.allowed
     device = Device(
         device_id=application.device_id,
@@ -106,10 +114,8 @@ def admit(tx: Transaction, facts: Facts) -> Device:
         hardware=application.hardware,
         batch=facts.batch.name,
         group=allowed.group if allowed else None,
+        tags=allowed.tags if allowed else {},
     )
-    tx.session.add(device)
-    if allowed is not None and allowed.tags:
-        put_tags(tx.session, device, allowed.tags)
     tx.audit("device.created", device.device_id, batch=facts.batch.name)
     return device
 

@@ -60,7 +60,6 @@ def enroll(
             admission.require_admissible(facts)
             _require_source(facts, key)
             device = facts.device or admission.admit(tx, facts)
-            tx.session.flush()  # certificates come after the device they belong to
             recorded = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
         certificate = issuance.release(ctx, sender, recorded, key.public)
     return Enrolled(

@@ -20,6 +20,8 @@ from fleetpki.lifecycle.issuance import Signed
 from fleetpki.lifecycle.parties import require_bootstrap
 from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
+from fleetpki.registry import tags
+from fleetpki.registry.bulk import insert_all
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device
 
@@ -68,14 +70,18 @@ def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
             devices = [
                 _admit(ctx, transaction_of(each.application.sender), known, each) for each in candidates
             ]
-            tx.session.flush()  # certificates come after the devices they belong to
+            admitted = [device for device in devices if isinstance(device, Device)]
+            insert_all(tx.session, admitted)
+            insert_all(tx.session, [row for device in admitted for row in tags.rows_of(device)])
             authority = authorities.active(tx.session)
-            return [
+            recorded = [
                 _record(ctx, transaction_of(each.application.sender), authority, each, device)
                 if isinstance(device, Device)
                 else device
                 for each, device in zip(candidates, devices, strict=True)
             ]
+            insert_all(tx.session, [each for each in recorded if isinstance(each, Certificate)])
+            return recorded
     except Unavailable:
         raise
     except Exception:
@@ -92,13 +98,13 @@ def _admit(ctx: Context, tx: Transaction, known: "_Known", candidate: Candidate)
     except Rejected as refusal:
         tx.audit_refusal("enroll", candidate.application.device_id, refusal)
         return refusal
-    return admission.admit(tx, facts)
+    return admission.newcomer(tx, facts)
 
 
 def _record(
     ctx: Context, tx: Transaction, authority: Authority, candidate: Candidate, device: Device
 ) -> Certificate:
-    return issuance.record(
+    return issuance.planned(
         ctx, tx, device, candidate.public_key, authority, candidate.request_id, batch=device.batch
     )
 

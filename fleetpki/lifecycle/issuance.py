@@ -53,7 +53,7 @@ _PROFILES = {
 _TABLE = Base.metadata.tables[Certificate.__tablename__]
 _COMPLETE = (
     update(_TABLE)
-    .where(_TABLE.c.id == bindparam("recorded_id"), _TABLE.c.state == CertificateState.RECORDED)
+    .where(_TABLE.c.serial == bindparam("recorded_serial"), _TABLE.c.state == CertificateState.RECORDED)
     .values({name: bindparam(name) for name in ("state", "certificate_id", "pem", "issued_at")})
 )
 
@@ -99,7 +99,23 @@ def record(
     batch: str | None = None,
 ) -> Certificate:
     """Step 1."""
-    return record_for(
+    certificate = planned(ctx, tx, device, public_key, authority, request_id, batch=batch)
+    tx.session.add(certificate)
+    return certificate
+
+
+def planned(
+    ctx: Context,
+    tx: Transaction,
+    device: Device,
+    public_key: PublicKey,
+    authority: Authority,
+    request_id: str | None,
+    *,
+    batch: str | None = None,
+) -> Certificate:
+    """What step 1 records, for who records many at once."""
+    return _planned(
         ctx,
         tx,
         Role.DEVICE,
@@ -122,11 +138,27 @@ def record_for(
     authority: Authority,
     *,
     validity: timedelta | None = None,
+    batch: str | None = None,
+) -> Certificate:
+    """Step 1 for a certificate of any role, to be signed by this authority."""
+    certificate = _planned(ctx, tx, role, common_name, public_key, authority, validity=validity, batch=batch)
+    tx.session.add(certificate)
+    return certificate
+
+
+def _planned(
+    ctx: Context,
+    tx: Transaction,
+    role: Role,
+    common_name: str,
+    public_key: PublicKey,
+    authority: Authority,
+    *,
+    validity: timedelta | None = None,
     device_id: str | None = None,
     request_id: str | None = None,
     batch: str | None = None,
 ) -> Certificate:
-    """Step 1 for a certificate of any role, to be signed by this authority."""
     try:
         issuer = authorities.issuer(ctx, authority)
     except KeyUnavailable as error:
@@ -147,7 +179,6 @@ def record_for(
         request_id=request_id,
         recorded_at=tx.now,
     )
-    tx.session.add(certificate)
     tx.audit(
         "certificate.recorded", common_name, serial=certificate.serial, key_digest=certificate.key_digest
     )
@@ -203,7 +234,7 @@ class Signed:
 def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:
     """Step 3; returns the certificate to release, another worker's if that was first."""
     just_signed = Signed(recorded, signed)
-    return _outcome(tx, just_signed, _write(tx, [just_signed])[recorded.id])
+    return _outcome(tx, just_signed, _write(tx, [just_signed])[recorded.serial])
 
 
 def complete_all(ctx: Context, all_signed: Sequence[Signed]) -> list[Certificate | Rejected]:
@@ -214,18 +245,18 @@ def complete_all(ctx: Context, all_signed: Sequence[Signed]) -> list[Certificate
         for signed in all_signed:
             tx = transaction_of(signed.actor)
             try:
-                outcomes.append(_outcome(tx, signed, certificates[signed.recorded.id]))
+                outcomes.append(_outcome(tx, signed, certificates[signed.recorded.serial]))
             except Rejected as refusal:
                 tx.audit_refusal("issue", signed.recorded.common_name, refusal)
                 outcomes.append(refusal)
     return outcomes
 
 
-def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[int, Certificate]:
-    """Write what still waits for its certificate; all of them as they are then."""
+def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[str, Certificate]:
+    """Write what still waits for its certificate; all of them, by serial number, as they are then."""
     rows = [
         {
-            "recorded_id": signed.recorded.id,
+            "recorded_serial": signed.recorded.serial,
             "state": CertificateState.ISSUED,
             "certificate_id": certificate_id(signed.certificate),
             "pem": to_pem(signed.certificate),
@@ -234,9 +265,10 @@ def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[int, Certifica
         for signed in all_signed
     ]
     tx.session.connection().execute(_COMPLETE, rows)
-    ids = [signed.recorded.id for signed in all_signed]
-    query = select(Certificate).where(Certificate.id.in_(ids)).execution_options(populate_existing=True)
-    return {certificate.id: certificate for certificate in tx.session.scalars(query)}
+    serials = [signed.recorded.serial for signed in all_signed]
+    query = select(Certificate).where(Certificate.serial.in_(serials))
+    found = tx.session.scalars(query.execution_options(populate_existing=True))
+    return {certificate.serial: certificate for certificate in found}
 
 
 def _outcome(tx: Transaction, signed: Signed, certificate: Certificate) -> Certificate:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks a certificate against its profile before it is signed: what is signed cannot be taken back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -18,22 +19,27 @@ _COMMON_NAME_MAX = 64
 _CRITICAL = (x509.BasicConstraints.oid, x509.KeyUsage.oid)
 _ALWAYS = (*_CRITICAL, x509.SubjectKeyIdentifier.oid, x509.AuthorityKeyIdentifier.oid)
 _ADDRESSES = {x509.CRLDistributionPoints.oid, x509.AuthorityInformationAccess.oid}
-_OPTIONAL = (
+_KNOWN = {
+    *_ALWAYS,
     x509.ExtendedKeyUsage.oid,
     x509.SubjectAlternativeName.oid,
     *_ADDRESSES,
     x509.NameConstraints.oid,
     x509.OCSPNoCheck.oid,
-)
+}
+
+Extensions = Mapping[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def lint(draft: x509.Certificate, profile: Profile, issuer: x509.Certificate | None) -> None:
     """Raise ``FleetError`` naming every deviation from the profile; no issuer means self-signed."""
+    extensions = {extension.oid: extension for extension in draft.extensions}
     findings = [
         *_identity(draft),
-        *_extensions(draft, profile),
-        *_extras(draft, profile),
-        *_nesting(draft, issuer),
+        *_contents(extensions, profile),
+        *_presence(extensions),
+        *_nesting(draft, extensions, issuer),
     ]
     if findings:
         raise FleetError(
@@ -58,47 +64,39 @@ def _identity(draft: x509.Certificate) -> Iterator[str]:
         yield refusal.message
 
 
-def _extensions(draft: x509.Certificate, profile: Profile) -> Iterator[str]:
-    extensions = draft.extensions
-    constraints = extensions.get_extension_for_class(x509.BasicConstraints)
-    if not constraints.critical or constraints.value != x509.BasicConstraints(
-        profile.is_ca, profile.path_length
-    ):
+def _contents(extensions: Extensions, profile: Profile) -> Iterator[str]:
+    """What the extensions say is what the profile has them say."""
+    if _value(extensions, x509.BasicConstraints) != x509.BasicConstraints(profile.is_ca, profile.path_length):
         yield "basic constraints differ from the profile"
-    usage = extensions.get_extension_for_class(x509.KeyUsage)
-    if not usage.critical or _usages(usage.value) != profile.key_usage:
+    usage = _value(extensions, x509.KeyUsage)
+    if usage is None or _usages(usage) != profile.key_usage:
         yield "key usage differs from the profile"
-    purposes = [
-        purpose
-        for found in extensions
-        if isinstance(found.value, x509.ExtendedKeyUsage)
-        for purpose in found.value
-    ]
+    purposes = list(_value(extensions, x509.ExtendedKeyUsage) or ())
     if purposes != ([profile.extended_key_usage] if profile.extended_key_usage else []):
         yield "extended key usage differs from the profile"
-    has_hosts = any(isinstance(found.value, x509.SubjectAlternativeName) for found in extensions)
-    if has_hosts != profile.names_hosts:
+    if (x509.SubjectAlternativeName.oid in extensions) != profile.names_hosts:
         yield "host names missing" if profile.names_hosts else "host names in a certificate of no host"
-
-
-def _extras(draft: x509.Certificate, profile: Profile) -> Iterator[str]:
-    """Nothing that the profile does not know, each extension marked critical as RFC 5280 has it."""
-    for extension in draft.extensions:
-        if extension.oid not in (*_ALWAYS, *_OPTIONAL):
-            yield f"an extension no profile knows: {extension.oid.dotted_string}"
-        elif extension.critical != (extension.oid in _CRITICAL):
-            yield f"{extension.oid.dotted_string} is marked critical, or should be"
-    found = {extension.oid for extension in draft.extensions}
-    yield from (f"no extension {oid.dotted_string}" for oid in _ALWAYS if oid not in found)
-    if (x509.NameConstraints.oid in found) != profile.constrains_hosts:
+    if (x509.NameConstraints.oid in extensions) != profile.constrains_hosts:
         yield "name constraints differ from the profile"
-    if (x509.OCSPNoCheck.oid in found) != profile.no_check:
+    if (x509.OCSPNoCheck.oid in extensions) != profile.no_check:
         yield "the no-check mark differs from the profile"
-    if not profile.has_status and found & {
-        x509.CRLDistributionPoints.oid,
-        x509.AuthorityInformationAccess.oid,
-    }:
+    if not profile.has_status and extensions.keys() & _ADDRESSES:
         yield "addresses in a certificate whose status nobody asks for"
+
+
+def _presence(extensions: Extensions) -> Iterator[str]:
+    """Nothing that no profile knows, each extension marked critical as RFC 5280 has it."""
+    for oid, extension in extensions.items():
+        if oid not in _KNOWN:
+            yield f"an extension no profile knows: {oid.dotted_string}"
+        elif extension.critical != (oid in _CRITICAL):
+            yield f"{oid.dotted_string} is marked critical, or should be"
+    yield from (f"no extension {oid.dotted_string}" for oid in _ALWAYS if oid not in extensions)
+
+
+def _value(extensions: Extensions, kind: type[E]) -> E | None:
+    found = extensions.get(kind.oid)
+    return found.value if found is not None and isinstance(found.value, kind) else None
 
 
 def _usages(usage: x509.KeyUsage) -> frozenset[str]:
@@ -112,7 +110,9 @@ def _usages(usage: x509.KeyUsage) -> frozenset[str]:
     return frozenset(name for name in [*names, "key_cert_sign", "crl_sign"] if getattr(usage, name))
 
 
-def _nesting(draft: x509.Certificate, issuer: x509.Certificate | None) -> Iterator[str]:
+def _nesting(
+    draft: x509.Certificate, extensions: Extensions, issuer: x509.Certificate | None
+) -> Iterator[str]:
     if issuer is None:
         return
     if draft.issuer != issuer.subject:
@@ -122,14 +122,17 @@ def _nesting(draft: x509.Certificate, issuer: x509.Certificate | None) -> Iterat
         or draft.not_valid_after_utc > issuer.not_valid_after_utc
     ):
         yield "its validity is not inside its issuer's"
-    identifier = draft.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    if identifier != issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest:
+    authority = _value(extensions, x509.AuthorityKeyIdentifier)
+    issuers = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    if authority is None or authority.key_identifier != issuers.digest:
         yield "the authority key identifier is not the issuer's"
-    yield from (f"its issuer may not certify {host}" for host in _forbidden_hosts(draft, issuer))
+    yield from (f"its issuer may not certify {host}" for host in _forbidden_hosts(extensions, issuer))
 
 
-def _forbidden_hosts(draft: x509.Certificate, issuer: x509.Certificate) -> Iterator[str]:
-    names = [each.value for each in draft.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+def _forbidden_hosts(extensions: Extensions, issuer: x509.Certificate) -> Iterator[str]:
+    names = _value(extensions, x509.SubjectAlternativeName)
+    if names is None:
+        return
     limits = [each.value for each in issuer.extensions if isinstance(each.value, x509.NameConstraints)]
-    if names and limits:
-        yield from (host for host in hosts_of(names[0]) if not is_permitted(limits[0], host))
+    if limits:
+        yield from (host for host in hosts_of(names) if not is_permitted(limits[0], host))

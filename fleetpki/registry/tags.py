@@ -12,7 +12,10 @@ def put_tags(session: Session, device: Device, tags: dict[str, str]) -> None:
     """Give a device these tags and no others."""
     session.flush()
     session.execute(delete(DeviceTag).where(DeviceTag.device_id == device.device_id))
-    session.add_all(
-        DeviceTag(key=key, value=value, device_id=device.device_id) for key, value in tags.items()
-    )
     device.tags = tags
+    session.add_all(rows_of(device))
+
+
+def rows_of(device: Device) -> list[DeviceTag]:
+    """The rows a device is found by."""
+    return [DeviceTag(key=key, value=value, device_id=device.device_id) for key, value in device.tags.items()]

@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fleetpki.errors import FleetError
 from fleetpki.pki import profiles
@@ -169,6 +170,17 @@ def test_the_linter_names_what_differs_from_the_profile(
 ) -> None:
     with pytest.raises(FleetError, match=finding):
         lint(hierarchy.service.certificate, profile, hierarchy.issuing.certificate)
+
+
+def test_the_linter_misses_what_is_not_there(issuer: Issuer) -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bare")])
+    bare = x509.CertificateBuilder(
+        name, name, new_key().public_key(), 2**70, START, START + timedelta(days=1)
+    )
+    with pytest.raises(
+        FleetError, match=r"basic constraints differ.*key usage differs.*no extension 2\.5\.29\.19"
+    ):
+        lint(bare.sign(new_key(), hashes.SHA256()), profiles.DEVICE, issuer.certificate)
 
 
 def test_the_linter_wants_the_validity_inside_the_issuers(hierarchy: Hierarchy) -> None:
