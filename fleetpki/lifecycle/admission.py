@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, Rejected
@@ -67,7 +67,7 @@ def gather(
     """Find out about an applicant that came with a bootstrap certificate; locked, it stays true."""
     sender = require_bootstrap(queries.certificate(session, application.sender), now)
     batch = require_batch(session.get(Batch, sender.batch) if sender.batch is not None else None)
-    if lock and (batch.budget is not None or batch.rate_per_minute is not None):
+    if lock and counts(batch):
         serialize(session.connection(), ("batch", batch.name))
     device = queries.device(session, application.device_id, lock=lock)
     if lock and device is None and serialize(session.connection(), ("device", application.device_id)):
@@ -78,7 +78,7 @@ def gather(
         device,
         session.get(AllowedDevice, application.device_id),
         batch_secret(batch.name) if batch.proof else None,
-        device is not None or _has_places(session, batch),
+        device is not None or places(session, batch) > 0,
     )
 
 
@@ -124,15 +124,10 @@ def require_pace(session: Session, batch: Batch, now: datetime) -> None:
     """Refuse another certificate to a batch that is enrolling too fast."""
     if batch.rate_per_minute is None:
         return
-    recorded_at = Certificate.recorded_at
     full_since = session.scalar(
-        select(recorded_at)
-        .where(
-            Certificate.batch == batch.name,
-            Certificate.role == Role.DEVICE,
-            recorded_at > now - _MINUTE,
-        )
-        .order_by(recorded_at.desc())
+        select(Certificate.recorded_at)
+        .where(*_given_in_the_last_minute(batch, now))
+        .order_by(Certificate.recorded_at.desc())
         .offset(batch.rate_per_minute - 1)
         .limit(1)
     )
@@ -141,11 +136,33 @@ def require_pace(session: Session, batch: Batch, now: datetime) -> None:
         raise Rejected(Code.BUSY, f"batch {batch.name} enrols too many devices at once", wait_s)
 
 
-def _has_places(session: Session, batch: Batch) -> bool:
+def counts(batch: Batch) -> bool:
+    """Whether a batch has to know how many it has enrolled."""
+    return batch.budget is not None or batch.rate_per_minute is not None
+
+
+def places(session: Session, batch: Batch) -> float:
+    """How many more devices a batch's budget has room for."""
     if batch.budget is None:
-        return True
+        return math.inf
     enrolled = select(func.count()).select_from(Device).where(Device.batch == batch.name)
-    return session.scalars(enrolled).one() < batch.budget
+    return batch.budget - session.scalars(enrolled).one()
+
+
+def pace(session: Session, batch: Batch, now: datetime) -> float:
+    """How many more certificates a batch may be given at this moment."""
+    if batch.rate_per_minute is None:
+        return math.inf
+    recent = select(func.count()).where(*_given_in_the_last_minute(batch, now))
+    return batch.rate_per_minute - session.scalars(recent).one()
+
+
+def _given_in_the_last_minute(batch: Batch, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Certificate.batch == batch.name,
+        Certificate.role == Role.DEVICE,
+        Certificate.recorded_at > now - _MINUTE,
+    )
 
 
 def _batch_is_enabled(facts: Facts) -> None:

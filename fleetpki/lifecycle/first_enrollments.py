@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """First enrolments, many at once: a factory line is switched on, a fleet comes back after a power cut.
 
-This is for what is plain: device and key are nobody's yet, and the batch counts nothing. The rules are those
-of ``admission``; who needs more of them is left to ``enrollment``, which looks at one device at a time.
+This is for what is plain: device and key are nobody's yet, and the batch has room. The rules are those of
+``admission``; who needs more of them is left to ``enrollment``, which looks at one device at a time.
 """
 
 import logging
@@ -118,6 +118,8 @@ class _Known:
     senders: dict[str | None, Certificate]
     batches: dict[str | None, Batch]
     allowed: dict[str, AllowedDevice]
+    room: dict[str, float]
+    """How many more devices each batch may enrol now."""
 
     @classmethod
     def of(cls, tx: Transaction, candidates: Sequence[Candidate]) -> "_Known":
@@ -125,17 +127,27 @@ class _Known:
         digests = [each.key_digest for each in candidates]
         sent_with = {each.application.sender for each in candidates}
         session = tx.session
-        locks = [("device", name) for name in names] + [("key", digest) for digest in digests]
-        serialize(session.connection(), *locks)
         senders = session.scalars(select(Certificate).where(Certificate.certificate_id.in_(sent_with))).all()
-        batches = select(Batch).where(Batch.name.in_({sender.batch for sender in senders}))
+        batches = session.scalars(
+            select(Batch).where(Batch.name.in_({sender.batch for sender in senders}))
+        ).all()
+        # In the order in which somebody who is looked at alone takes them: nobody waits in a circle.
+        serialize(
+            session.connection(), *(("batch", batch.name) for batch in batches if admission.counts(batch))
+        )
+        serialize(session.connection(), *(("device", name) for name in names))
+        serialize(session.connection(), *(("key", digest) for digest in digests))
         allowed = select(AllowedDevice).where(AllowedDevice.device_id.in_(names))
         return cls(
             set(session.scalars(select(Device.device_id).where(Device.device_id.in_(names)))),
             set(session.scalars(select(Certificate.key_digest).where(Certificate.key_digest.in_(digests)))),
             {sender.certificate_id: sender for sender in senders},
-            {batch.name: batch for batch in session.scalars(batches)},
+            {batch.name: batch for batch in batches},
             {line.device_id: line for line in session.scalars(allowed)},
+            {
+                each.name: min(admission.places(session, each), admission.pace(session, each, tx.now))
+                for each in batches
+            },
         )
 
     def facts(self, ctx: Context, tx: Transaction, candidate: Candidate) -> Facts | None:
@@ -144,9 +156,11 @@ class _Known:
         name = application.device_id
         sender = require_bootstrap(self.senders.get(application.sender), tx.now)
         batch = admission.require_batch(self.batches.get(sender.batch))
-        counts = batch.budget is not None or batch.rate_per_minute is not None
-        if counts or name in self.devices or candidate.key_digest in self.keys:
+        if self.room[batch.name] <= 0 or name in self.devices or candidate.key_digest in self.keys:
             return None
+        self.room[batch.name] -= (
+            1  # perhaps for somebody who is then refused: who comes after is looked at alone
+        )
         self.devices.add(name)  # who comes with the same name or key is not the first any more
         self.keys.add(candidate.key_digest)
         secret = ctx.batch_secret(batch.name) if batch.proof else None

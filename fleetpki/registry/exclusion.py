@@ -4,9 +4,9 @@
 
 import hashlib
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, text
 
-_LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
+_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 
 
 def serialize(connection: Connection, *names: tuple[str, str]) -> bool:
@@ -16,8 +16,9 @@ def serialize(connection: Connection, *names: tuple[str, str]) -> bool:
     """
     if connection.dialect.name != "postgresql":
         return False
-    for key in sorted({_key(name) for name in names}):  # in one order: none waits for another in a circle
-        connection.execute(_LOCK, {"key": key})
+    keys = sorted({_key(name) for name in names})  # in one order: none waits for another in a circle
+    if keys:
+        connection.execute(_LOCK, {"keys": keys})
     return True
 
 

@@ -17,7 +17,7 @@ from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Certificate, CertificateState
-from tests.cloud.doubles import FakeDevice, Fleet, make_csr, new_key
+from tests.cloud.doubles import FakeDevice, Fleet, make_csr, new_key, refused
 
 pytestmark = pytest.mark.both_databases
 
@@ -73,10 +73,17 @@ def test_who_is_not_the_first_is_left_alone(fleet: Fleet) -> None:
     assert fleet.registered("sensor-2") is None
 
 
-@pytest.mark.parametrize("limit", [{"budget": 1000}, {"rate_per_minute": 1000}])
-def test_a_batch_that_counts_is_left_alone(fleet: Fleet, limit: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("limit", "code"), [({"budget": 2}, Code.BUDGET_EXCEEDED), ({"rate_per_minute": 2}, Code.BUSY)]
+)
+def test_a_batch_that_counts_is_served_up_to_its_limit(
+    fleet: Fleet, limit: dict[str, int], code: Code
+) -> None:
     change_batch(fleet.ctx, BATCH, limit)
-    assert outcomes(fleet, candidate(fleet, "sensor-1")) == [None]
+    names = ["sensor-1", "sensor-2", "sensor-3"]
+    assert outcomes(fleet, *(candidate(fleet, name) for name in names)) == ["sensor-1", "sensor-2", None]
+    assert outcomes(fleet, candidate(fleet, "sensor-3")) == [None]
+    assert refused(FakeDevice(fleet, "sensor-3").enroll) == code
 
 
 def test_when_another_process_was_faster_each_is_looked_at_alone(
