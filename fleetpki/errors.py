@@ -43,9 +43,17 @@ class Rejected(Exception):  # noqa: N818 - the protocol's word for it
 class Unavailable(Rejected):
     """Nothing is wrong with a request, but it cannot be dealt with now; nothing was changed."""
 
-    def __init__(self, message: str = "the registry cannot be written now", retry_after_s: int = 30) -> None:
+    def __init__(self, message: str, retry_after_s: int = 30) -> None:
         """Invite another try."""
         super().__init__(Code.BUSY, message, retry_after_s)
+
+
+class RegistryUnavailable(Unavailable):
+    """The registry itself cannot be read or written now, so this cannot be audited before that is over."""
+
+    def __init__(self, message: str = "the registry cannot be written now") -> None:
+        """Invite another try."""
+        super().__init__(message)
 
 
 class FleetError(Exception):

@@ -29,7 +29,7 @@ from fleetpki.cli import (
     token,
 )
 from fleetpki.cli.common import Exit, complain
-from fleetpki.errors import FleetError, Rejected, Unavailable
+from fleetpki.errors import FleetError, RegistryUnavailable, Rejected
 
 app = typer.Typer(
     help="Device certificates for IoT fleets: enrolment, rotation and revocation over MQTT mutual TLS.",
@@ -60,7 +60,7 @@ def main() -> None:
         app()
     except FleetError as error:
         _fail(error)
-    except Unavailable as unavailable:
+    except RegistryUnavailable as unavailable:
         hint = f"is its disk full, or is another program at it? {unavailable.__cause__ or ''}"
         _fail(FleetError(unavailable.message, hint, Exit.ENVIRONMENT))
     except Rejected as rejected:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from fleetpki.errors import Rejected, Unavailable
+from fleetpki.errors import RegistryUnavailable, Rejected
 from fleetpki.lifecycle.terms import Hook
 from fleetpki.lifecycle.together import Together
 from fleetpki.pki import profiles
@@ -89,7 +89,7 @@ class Context:
     def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:
         """Run a rule. A refusal is an outcome too: it is audited, and what led to it is kept.
 
-        ``Unavailable``, with nothing changed, when the registry cannot be written.
+        ``RegistryUnavailable``, with nothing changed, when the registry cannot be written.
         """
         refusal: Rejected | None = None
         with self._commits.write() as write:
@@ -127,11 +127,11 @@ class Context:
         """Do what needs no transaction, yet may refuse."""
         try:
             yield
-        except Unavailable:
+        except RegistryUnavailable:
             raise
-        except Rejected as refusal:
+        except Rejected:
             with self.transaction(actor, action, subject):
-                raise refusal from None
+                raise
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from fleetpki.errors import Rejected, Unavailable
+from fleetpki.errors import RegistryUnavailable, Rejected, Unavailable
 from fleetpki.lifecycle import admission, authorities, issuance
 from fleetpki.lifecycle.admission import Application, Facts
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
 from fleetpki.lifecycle.issuance import Signed
 from fleetpki.lifecycle.parties import require_bootstrap
-from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import tags
 from fleetpki.registry.bulk import insert_all
@@ -51,7 +50,7 @@ def issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate
             for candidate, certificate in zip(candidates, recorded, strict=True)
             if isinstance(certificate, Certificate)
         ]
-    except KeyUnavailable:
+    except Unavailable:
         return [None if isinstance(each, Certificate) else each for each in recorded]
     issued = iter(issuance.complete_all(ctx, signed) if signed else ())
     return [next(issued) if isinstance(each, Certificate) else each for each in recorded]
@@ -82,7 +81,7 @@ def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
             ]
             insert_all(tx.session, [each for each in recorded if isinstance(each, Certificate)])
             return recorded
-    except Unavailable:
+    except RegistryUnavailable:
         raise
     except Exception:
         log.info("%d first enrolments are done one by one", len(candidates), exc_info=True)

@@ -18,7 +18,7 @@ from datetime import timedelta
 from cryptography import x509
 from sqlalchemy import bindparam, select, update
 
-from fleetpki.errors import Code, Rejected
+from fleetpki.errors import Code, Rejected, Unavailable
 from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
 from fleetpki.lifecycle.transitions import REPLACED, advance, revoke
@@ -161,9 +161,9 @@ def _planned(
 ) -> Certificate:
     try:
         issuer = authorities.issuer(ctx, authority)
+        plan = issuer.plan(_PROFILES[role], common_name, public_key, tx.now, validity=validity)
     except KeyUnavailable as error:
         raise _put_off(ctx, error) from error
-    plan = issuer.plan(_PROFILES[role], common_name, public_key, tx.now, validity=validity)
     certificate = Certificate(
         role=role,
         device_id=device_id,
@@ -188,38 +188,37 @@ def _planned(
 def sign(
     ctx: Context, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
 ) -> x509.Certificate:
-    """Step 2."""
-    return authorities.issuer_of(ctx, recorded).sign(
-        Plan(
-            profile=_PROFILES[recorded.role],
-            common_name=recorded.common_name,
-            public_key=public_key,
-            serial=int(recorded.serial, 16),
-            not_before=recorded.not_before,
-            not_after=recorded.not_after,
-            crl_partition=recorded.crl_partition,
-            hosts=tuple(hosts),
-        )
+    """Step 2; when it is ``Unavailable`` the record waits for the next try."""
+    plan = Plan(
+        profile=_PROFILES[recorded.role],
+        common_name=recorded.common_name,
+        public_key=public_key,
+        serial=int(recorded.serial, 16),
+        not_before=recorded.not_before,
+        not_after=recorded.not_after,
+        crl_partition=recorded.crl_partition,
+        hosts=tuple(hosts),
     )
+    try:
+        return authorities.issuer_of(ctx, recorded).sign(plan)
+    except KeyUnavailable as error:
+        raise _put_off(ctx, error) from error
 
 
 def release(
     ctx: Context, actor: str, recorded: Certificate, public_key: PublicKey, hosts: Sequence[str] = ()
 ) -> Certificate:
-    """Steps 2 and 3, unless they were done before. Without the key the record waits for the next try."""
+    """Steps 2 and 3, unless they were done before."""
     if recorded.state != CertificateState.RECORDED:
         return recorded
-    try:
+    with ctx.auditing_refusals(actor, "issue", recorded.common_name):
         signed = sign(ctx, recorded, public_key, hosts)
-    except KeyUnavailable as error:
-        with ctx.transaction(actor, "issue", recorded.common_name):
-            raise _put_off(ctx, error) from error
     return ctx.together(complete_all, Signed(recorded, signed, actor))
 
 
-def _put_off(ctx: Context, error: KeyUnavailable) -> Rejected:
+def _put_off(ctx: Context, error: KeyUnavailable) -> Unavailable:
     log.error("nothing can be signed: %s", error.message)
-    return Rejected(Code.BUSY, "nothing can be signed now", ctx.policy.busy_retry_after_s)
+    return Unavailable("nothing can be signed now", ctx.policy.busy_retry_after_s)
 
 
 @dataclass(frozen=True)

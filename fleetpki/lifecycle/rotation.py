@@ -127,7 +127,8 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERAT
             recorded = issuance.record(ctx, tx, device, csr.public_key, authority, None)
     if recorded.state != CertificateState.RECORDED:
         return recorded
-    signed = issuance.sign(ctx, recorded, csr.public_key)
+    with ctx.auditing_refusals(actor, "issue", device_id):
+        signed = issuance.sign(ctx, recorded, csr.public_key)
     with ctx.transaction(actor, "issue", device_id) as tx:
         certificate = issuance.complete(tx, recorded, signed)
         if queries.rotation_to(tx.session, certificate) is None:

@@ -4,9 +4,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from fleetpki.errors import FleetError
+from fleetpki.errors import FleetError, RegistryUnavailable
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle.alerts import AlertKind, Concern, Concerns, Severity, reconcile
 from fleetpki.lifecycle.health import Finding, Level, check_registry
@@ -26,8 +24,8 @@ def check(fleet: Fleet) -> list[Finding]:
         registry = [Finding("registry", Level.OK, f"open, schema {REVISION}"), *found]
     except FleetError as error:
         registry = [Finding("registry", Level.CRITICAL, f"{error.message}: {error.hint}")]
-    except SQLAlchemyError as error:
-        registry = [Finding("registry", Level.CRITICAL, str(error).splitlines()[0])]
+    except RegistryUnavailable as error:
+        registry = [Finding("registry", Level.CRITICAL, str(error.__cause__).splitlines()[0])]
     return [*registry, probes.broker(fleet), probes.verdicts(fleet), probes.disk(fleet)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleetpki import lifecycle
-from fleetpki.errors import Code, Rejected
+from fleetpki.errors import Code, FleetError, Rejected, Unavailable
 from fleetpki.lifecycle import Context, DeviceStatus
 from fleetpki.mqtt import messages, topics
 from fleetpki.mqtt.messages import Message
@@ -51,6 +51,9 @@ def serve(service: Service, ctx: Context, request: Request) -> Answer | None:
     except Rejected as rejected:
         log.info("refused %s of %s: %s", service.requests, request.device_id, rejected)
         return service.refuse(request, rejected)
+    except FleetError:
+        log.exception("cannot serve %s of %s", service.requests, request.device_id)
+        return service.refuse(request, Unavailable("an operator has to act first"))
     except Exception:
         log.exception("failed to handle %s of %s", service.requests, request.device_id)
         return service.refuse(request, Rejected(Code.INTERNAL, "internal error, try again later"))

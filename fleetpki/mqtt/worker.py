@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import aiomqtt
 from aiomqtt import Message
-from sqlalchemy.exc import SQLAlchemyError
 
+from fleetpki.errors import RegistryUnavailable
 from fleetpki.lifecycle import Context
 from fleetpki.mqtt import topics
 from fleetpki.mqtt.bus import Bus
@@ -95,21 +95,29 @@ class Worker:
             await send(client, answer)
 
     async def _dispatch(self, client: aiomqtt.Client, poll_s: float) -> None:
+        sent: list[int] = []
         while True:
             try:
-                if messages := await asyncio.to_thread(self._pending):
-                    await asyncio.gather(*(_publish(client, message) for message in messages))
-                    await asyncio.to_thread(self._sent, [message.id for message in messages])
+                sent = await self._send_next(client, sent)
+                if sent:
                     continue
-            except SQLAlchemyError:
-                log.exception("the outbox could not be read; it is tried again")
+            except RegistryUnavailable as error:
+                log.warning("the outbox has to wait: %s", error.message)
             await asyncio.sleep(poll_s)
+
+    async def _send_next(self, client: aiomqtt.Client, sent: Sequence[int]) -> list[int]:
+        """Cross out what was sent, lest it is sent again; then send what waits."""
+        if sent:
+            await asyncio.to_thread(self._cross_out, sent)
+        messages = await asyncio.to_thread(self._pending)
+        await asyncio.gather(*(_publish(client, message) for message in messages))
+        return [message.id for message in messages]
 
     def _pending(self) -> list[OutboxMessage]:
         with reading(self._ctx.sessions) as session:
             return list(outbox.pending(session))
 
-    def _sent(self, message_ids: Sequence[int]) -> None:
+    def _cross_out(self, message_ids: Sequence[int]) -> None:
         with self._ctx.writing() as session:
             for message_id in message_ids:
                 outbox.delete(session, message_id)

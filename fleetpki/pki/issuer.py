@@ -18,6 +18,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from fleetpki.errors import FleetError
 from fleetpki.pki import keys
 from fleetpki.pki.host_names import check_host_name
+from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.pki.lint import lint
 from fleetpki.pki.name_constraints import name_constraints
@@ -116,9 +117,15 @@ class Issuer:
         """Fix serial number and validity; a certificate never starts before nor outlives its issuer."""
         issuer = self.certificate
         if now >= issuer.not_valid_after_utc:
-            raise FleetError(
+            raise KeyUnavailable(
                 f"the issuing certificate expired on {issuer.not_valid_after_utc:%Y-%m-%d}",
                 "make a new issuing CA with the root key",
+            )
+        if now < issuer.not_valid_before_utc:
+            raise KeyUnavailable(
+                f"it is {now:%Y-%m-%d} by our clock, and the issuing certificate begins on "
+                f"{issuer.not_valid_before_utc:%Y-%m-%d}",
+                "set the clock of this machine",
             )
         start = now.replace(microsecond=0)
         serial = x509.random_serial_number()

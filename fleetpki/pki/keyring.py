@@ -20,7 +20,7 @@ class Store(Protocol):
 
 
 class KeyUnavailable(FleetError):  # noqa: N818 - a state, not a mistake
-    """A signing key cannot be used now: its file cannot be read, or its token does not answer."""
+    """A signing key cannot be used now: its file, its token or its certificate is not good for it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         """Say which key, and why."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the registry's database: a SQLite file, or PostgreSQL."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -25,10 +26,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, sessionmaker
 
-from fleetpki.errors import FleetError
+from fleetpki.errors import FleetError, RegistryUnavailable
 from fleetpki.registry.models import Base
+
+log = logging.getLogger(__name__)
 
 Sessions = sessionmaker[Session]
 Database = Path | str
@@ -159,12 +163,25 @@ def name_of(engine: Engine) -> str:
 
 @contextmanager
 def reading(sessions: Sessions) -> Iterator[Session]:
-    """Open a session that sees one consistent state and waits for no writer."""
-    with sessions() as session:
+    """Open a session that sees one consistent state and waits for no writer.
+
+    ``RegistryUnavailable`` when the registry cannot be read.
+    """
+    with _unavailable_at_worst(), sessions() as session:
         session.connection(
             execution_options={_READ_ONLY: True, **_SNAPSHOT[engine_of(sessions).dialect.name]}
         )
         yield session
+
+
+@contextmanager
+def _unavailable_at_worst() -> Iterator[None]:
+    """Say of a database that is locked, gone or out of space and connections that it is so for now."""
+    try:
+        yield
+    except (OperationalError, NoConnection) as error:
+        log.error("the registry cannot be read: %s", error)  # noqa: TRY400 - whoever asked may tell more
+        raise RegistryUnavailable("the registry cannot be read now") from error
 
 
 _SNAPSHOT: dict[str, dict[str, Any]] = {
@@ -218,7 +235,7 @@ def _tables(engine: Engine) -> set[str]:
 @contextmanager
 def reading_rows(sessions: Sessions) -> Iterator[Connection]:
     """As ``reading``, for single rows where every microsecond counts: there are no objects."""
-    with _looking(engine_of(sessions)) as connection:
+    with _unavailable_at_worst(), _looking(engine_of(sessions)) as connection:
         yield connection
 
 

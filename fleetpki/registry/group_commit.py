@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
-from fleetpki.errors import Unavailable
+from fleetpki.errors import RegistryUnavailable
 from fleetpki.registry import audit
 from fleetpki.registry.audit import Entry
 from fleetpki.registry.turns import Turns
@@ -97,7 +97,7 @@ class GroupCommit:
 
     @contextmanager
     def write(self) -> Iterator[Write]:
-        """Write, durably once this returns; or ``Unavailable``, and nothing was written."""
+        """Write, durably once this returns; or ``RegistryUnavailable``, and nothing was written."""
         with self._turns:
             group = self._group()
             try:
@@ -111,7 +111,7 @@ class GroupCommit:
                 with self._turns:
                     self._end(group)
         if not group.durable:
-            raise Unavailable from group.error
+            raise RegistryUnavailable from group.error
 
     def _group(self) -> _Group:
         if self._open is None:
@@ -119,7 +119,7 @@ class GroupCommit:
                 self._open = _Group(self._engine)
             except (DBAPIError, NoConnection) as error:
                 self._failed(error)
-                raise Unavailable from error
+                raise RegistryUnavailable from error
             self._open.entries += self._note_of_failures()
         return self._open
 
@@ -154,4 +154,4 @@ def _failing_together(group: _Group) -> Iterator[None]:
         raise
     except DBAPIError as error:
         group.error = error
-        raise Unavailable from error
+        raise RegistryUnavailable from error

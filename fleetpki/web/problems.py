@@ -3,22 +3,15 @@
 """Errors as the API tells them: problem details (RFC 9457)."""
 
 import http
-import logging
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.exc import DataError
 from starlette.responses import JSONResponse
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected, Unavailable
 
-log = logging.getLogger(__name__)
-
 MEDIA_TYPE = "application/problem+json"
-
-#: The registry cannot be used now: locked, gone, its disk full, or everybody wants it at once.
-UNUSABLE = (OperationalError, PoolExhausted)
 
 _BAD_INPUT = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 _WRONG_INPUT, _ENVIRONMENT = 2, 4  # exit codes
@@ -81,12 +74,4 @@ def unstorable_response(_error: DataError) -> JSONResponse:
     """A value that no row can have."""
     return problem_response(
         422, Code.BAD_MESSAGE, "a value has characters, or a size, that the registry cannot hold"
-    )
-
-
-def registry_error_response(error: SQLAlchemyError) -> JSONResponse:
-    """The registry cannot be used now."""
-    log.error("the registry cannot be used: %s", error)
-    return problem_response(
-        503, Code.STORAGE_ERROR, "the registry cannot be used now", headers={"Retry-After": "5"}
     )

@@ -17,13 +17,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fleetpki.errors import FleetError, NotFound
+from fleetpki.errors import FleetError, NotFound, RegistryUnavailable
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context, authorities, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web import caching, ocsp
 from fleetpki.web.body import read_body, too_large
-from fleetpki.web.problems import UNUSABLE
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ def _run(answer: Answer) -> Response:
         return answer()
     except NotFound:
         return _nothing_here()
-    except (*UNUSABLE, FleetError):
+    except (RegistryUnavailable, FleetError):
         log.exception("a public request could not be served")
         return _text(503, "not now, try again later", {"Retry-After": "60"})
 

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import ssl
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from fleetpki.config import Layout
+from fleetpki.errors import RegistryUnavailable
 from fleetpki.lifecycle import Context, authorities
 from fleetpki.registry.models import AuthorityKind
 
@@ -44,5 +43,5 @@ async def keep_current(tls: ssl.SSLContext, layout: Layout, ctx: Context) -> Non
         await asyncio.sleep(REFRESH_S)
         try:
             refresh(tls, layout, await asyncio.to_thread(authorities.anchors, ctx, *_KINDS))
-        except (OSError, SQLAlchemyError):
+        except (OSError, RegistryUnavailable):
             log.exception("TLS goes on with the certificates it has; it is tried again in %s s", REFRESH_S)

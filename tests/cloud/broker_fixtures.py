@@ -10,14 +10,16 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from unittest import mock
 
+import httpx
 import paho.mqtt.client as paho
 import pytest
 from cryptography import x509
@@ -88,12 +90,12 @@ def run_cli(*args: str | Path) -> Outcome:
     return Outcome(code, stdout.getvalue(), stderr.getvalue())
 
 
-def start_up(layout: Layout) -> "subprocess.Popen[str]":
+def start_up(layout: Layout, log: IO[str] | int = subprocess.PIPE) -> "subprocess.Popen[str]":
     """Start ``fleetpki up``; it may not be ready yet."""
     return subprocess.Popen(
         [sys.executable, "-m", "fleetpki.cli", "up", "--dir", layout.directory],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=log,
         text=True,
     )
 
@@ -102,6 +104,16 @@ def ready_line(process: "subprocess.Popen[str]") -> str:
     """Wait for the line that says that devices can connect."""
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def children_of(up: int) -> dict[bool, int]:
+    """The processes of an ``up`` without the web: by whether it is Mosquitto; the other gives verdicts."""
+    children = Path(f"/proc/{up}/task/{up}/children").read_text().split()
+    return {Path(f"/proc/{pid}/comm").read_text().startswith("mosquitto"): int(pid) for pid in children}
+
+
+def mosquitto_of(up: int) -> int:
+    return children_of(up)[True]
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ class RunningFleet:
     layout: Layout
     settings: Settings
     workspace: Path
+    pid: int
+    log: Path
 
     @property
     def bootstrap(self) -> Identity:
@@ -134,6 +148,13 @@ class RunningFleet:
 
     def cli(self, command: str, *args: str | Path) -> Outcome:
         return run_cli(command, *args, "--dir", self.layout.directory, "--json")
+
+    def web(self, listener: str, identity: Identity) -> httpx.Client:
+        """A client of a listener, showing a certificate."""
+        tls = ssl.create_default_context(cafile=str(self.layout.bootstrap / "trust_anchors.pem"))
+        tls.load_cert_chain(identity.certificate, identity.key)
+        address = f"https://localhost:{getattr(self.settings, f'{listener}_port')}"
+        return httpx.Client(base_url=address, verify=tls, timeout=PATIENCE_S)
 
     def bootstrap_peer(self, client_id: str, **options: Any) -> "Peer":
         return self._peer(self.bootstrap, client_id, self.settings.bootstrap_port, options)
@@ -161,14 +182,16 @@ class RunningFleet:
 def running(workspace: Path, **settings: Any) -> Iterator[RunningFleet]:
     """A new fleet, up until the end of the block."""
     layout = make_fleet(workspace, **settings)
-    process = start_up(layout)
-    try:
-        assert ready_line(process).startswith("fleetpki: ready"), process.communicate()
-        yield RunningFleet(layout, fleet.Fleet.open(layout.directory).settings, workspace)
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 0, errors
+    current = fleet.Fleet.open(layout.directory).settings
+    with tempfile.NamedTemporaryFile("w") as log, start_up(layout, log) as process:
+        path = Path(log.name)
+        try:
+            assert ready_line(process).startswith("fleetpki: ready"), path.read_text()
+            yield RunningFleet(layout, current, workspace, process.pid, path)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, path.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -24,10 +24,41 @@ _FORGETFUL = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 
 class PostgresServer:
-    """A running server that is reached over its Unix socket only."""
+    """A server that is reached over its Unix socket only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, user: str | None, *, durable: bool) -> None:
         self._folder = folder
+        self._user = user
+        self._settings = () if durable else _FORGETFUL
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it, and wait until it is ready."""
+        command = [_program("postgres"), "-D", self._folder / "data", "-k", self._folder]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *_SERVER, *self._settings], user=self._user, cwd="/", stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while not self.is_ready():
+            assert self._process.poll() is None, "PostgreSQL ended; its log is beside its data"
+            assert time.monotonic() < deadline, "PostgreSQL does not come up"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it at once, and its clients' sessions with it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The server is away for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def url(self, database: str) -> str:
         return f"postgresql://{_DATABASE_USER}@/{database}?host={self._folder}"
@@ -72,34 +103,14 @@ def running_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     try:
         command: list[str | Path] = [_program("initdb"), "-D", folder / "data", *_INITDB]
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True, timeout=120)
-        command = [
-            _program("postgres"),
-            "-D",
-            folder / "data",
-            "-k",
-            folder,
-            *_SERVER,
-            *(() if durable else _FORGETFUL),
-        ]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(command, user=user, cwd="/", stdout=log, stderr=log) as process,
-        ):
-            try:
-                yield _ready(PostgresServer(folder), process)
-            finally:
-                process.send_signal(signal.SIGQUIT)  # at once, its clients included
+        server = PostgresServer(folder, user, durable=durable)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
-
-
-def _ready(server: PostgresServer, process: subprocess.Popen[bytes]) -> PostgresServer:
-    deadline = time.monotonic() + 60
-    while not server.is_ready():
-        assert process.poll() is None, "PostgreSQL ended; its log is beside its data"
-        assert time.monotonic() < deadline, "PostgreSQL does not come up"
-        time.sleep(0.05)
-    return server
 
 
 def _program(name: str) -> Path:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,16 @@ import pytest
 from fleetpki.broker import programs
 from fleetpki.broker.configuration import render
 from fleetpki.config import load_settings
-from tests.cloud.broker_fixtures import PATIENCE_S, await_, make_fleet, ready_line, run_cli, start_up
-
-
-def children_of(process: "subprocess.Popen[str]") -> dict[bool, int]:
-    """The processes of an ``up``: by whether it is Mosquitto; the other gives the verdicts."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return {Path(f"/proc/{pid}/comm").read_text().startswith("mosquitto"): int(pid) for pid in children}
-
-
-def mosquitto_of(process: "subprocess.Popen[str]") -> int:
-    return children_of(process)[True]
-
-
-def verdicts_of(process: "subprocess.Popen[str]") -> int:
-    return children_of(process)[False]
+from tests.cloud.broker_fixtures import (
+    PATIENCE_S,
+    await_,
+    children_of,
+    make_fleet,
+    mosquitto_of,
+    ready_line,
+    run_cli,
+    start_up,
+)
 
 
 def is_alive(pid: int) -> bool:
@@ -88,7 +82,7 @@ def test_a_fleet_is_up_once_and_stops_cleanly(tmp_path: Path) -> None:
     layout = make_fleet(tmp_path)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
-        mosquitto = mosquitto_of(process)
+        mosquitto = mosquitto_of(process.pid)
         second = run_cli("up", "--dir", layout.directory)
         assert second.code == 4
         assert "up already" in second.stderr
@@ -102,7 +96,7 @@ def test_when_mosquitto_dies_up_ends_and_says_so(tmp_path: Path) -> None:
     layout = make_fleet(tmp_path)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
-        os.kill(mosquitto_of(process), signal.SIGKILL)
+        os.kill(mosquitto_of(process.pid), signal.SIGKILL)
         _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 4
     assert "Mosquitto ended" in errors
@@ -112,8 +106,9 @@ def test_when_the_verdict_process_dies_up_ends_and_says_so(tmp_path: Path) -> No
     layout = make_fleet(tmp_path, processes=1)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
-        mosquitto = mosquitto_of(process)
-        os.kill(verdicts_of(process), signal.SIGKILL)
+        mosquitto = mosquitto_of(process.pid)
+        verdicts = children_of(process.pid)[False]
+        os.kill(verdicts, signal.SIGKILL)
         _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "verdicts ended" in errors
@@ -124,7 +119,7 @@ def test_when_up_is_killed_all_its_processes_end(tmp_path: Path) -> None:
     layout = make_fleet(tmp_path)
     with start_up(layout) as process:
         assert ready_line(process).startswith("fleetpki: ready")
-        children = children_of(process).values()
+        children = children_of(process.pid).values()
         process.kill()
     await_(lambda: not any(is_alive(child) for child in children))
 

@@ -5,7 +5,6 @@
 import base64
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,16 +39,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
         yield up
 
 
-def client(up: RunningFleet, port: int, identity: Identity) -> httpx.Client:
-    tls = ssl.create_default_context(cafile=str(up.layout.bootstrap / "trust_anchors.pem"))
-    tls.load_cert_chain(identity.certificate, identity.key)
-    return httpx.Client(base_url=f"https://localhost:{port}", verify=tls, timeout=PATIENCE_S)
-
-
 def enrolled_by_est(up: RunningFleet, device_id: str) -> Identity:
     key = new_key()
     body = "".join(make_csr(key, device_id).splitlines()[1:-1])
-    with client(up, up.settings.est_port, up.bootstrap) as est:
+    with up.web("est", up.bootstrap) as est:
         headers = {"Content-Type": "application/pkcs10"}
         signed = est.post("/.well-known/est/simpleenroll", content=body, headers=headers)
         authorities = est.get("/.well-known/est/cacerts")
@@ -66,7 +59,7 @@ def certificates_in(answer: httpx.Response) -> list[x509.Certificate]:
 
 def test_a_device_that_enrolled_by_est_is_at_work_once_it_connects_to_the_broker(up: RunningFleet) -> None:
     identity = enrolled_by_est(up, "by-est-1")
-    with client(up, up.settings.api_port, up.operator) as api:
+    with up.web("api", up.operator) as api:
         assert api.get("/api/v1/devices/by-est-1").json()["certificate_id"] is None
         with up.device_peer(identity, "by-est-1"):
             deadline = time.monotonic() + PATIENCE_S
@@ -78,14 +71,14 @@ def test_a_device_that_enrolled_by_est_is_at_work_once_it_connects_to_the_broker
 
 def test_the_api_throws_a_device_out_of_the_broker(up: RunningFleet) -> None:
     identity = enrolled_by_est(up, "by-est-2")
-    with up.device_peer(identity, "by-est-2") as peer, client(up, up.settings.api_port, up.operator) as api:
+    with up.device_peer(identity, "by-est-2") as peer, up.web("api", up.operator) as api:
         assert api.post("/api/v1/devices/by-est-2/revoke", json={"reason": "stolen"}).status_code == 200
         assert peer.disconnected().is_failure
 
 
 def test_a_key_for_a_device_that_is_away_is_not_kept(up: RunningFleet) -> None:
     up.enrolled("away-1")
-    with client(up, up.settings.api_port, up.operator) as api:
+    with up.web("api", up.operator) as api:
         answer = api.post("/api/v1/devices/away-1/rotations/push", json={})
         assert (answer.status_code, answer.json()["detail"]) == (
             409,
@@ -94,7 +87,7 @@ def test_a_key_for_a_device_that_is_away_is_not_kept(up: RunningFleet) -> None:
 
 
 def test_revocation_lists_are_signed_and_served(up: RunningFleet) -> None:
-    with client(up, up.settings.api_port, up.operator) as api:
+    with up.web("api", up.operator) as api:
         authorities = api.get("/api/v1/authorities").json()
     name = next(each["name"] for each in authorities if each["kind"] == "issuing")
     answer = httpx.get(f"http://127.0.0.1:{up.settings.public_port}/crl/{name}/0.crl", timeout=PATIENCE_S)

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -138,12 +138,6 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(FleetError)
     def failed(_request: Request, error: FleetError) -> Response:
         return problems.fleet_error_response(error)
-
-    for kind in problems.UNUSABLE:
-
-        @app.exception_handler(kind)
-        def unusable(_request: Request, error: SQLAlchemyError) -> Response:
-            return problems.registry_error_response(error)
 
     @app.exception_handler(DataError)
     def unstorable(_request: Request, error: DataError) -> Response:

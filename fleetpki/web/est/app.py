@@ -19,7 +19,6 @@ from fleetpki.web.body import BodyLimit
 from fleetpki.web.est import operations
 from fleetpki.web.est.messages import PKCS10
 from fleetpki.web.est.operations import Peer
-from fleetpki.web.problems import UNUSABLE
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +77,9 @@ class Est:
             return operation.answer(self._ctx, peer, body)
         except Rejected as rejected:
             return _refusal(rejected)
-        except (*UNUSABLE, FleetError):
+        except FleetError:
             log.exception("an EST request could not be served")
-            return _text(503, "internal: not now, try again later", {"Retry-After": "60"})
+            return _refusal(Unavailable("an operator has to act first"))
         except Exception:
             log.exception("an EST request failed")
             return _text(500, "internal: internal error")
