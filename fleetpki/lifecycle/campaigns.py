@@ -208,7 +208,11 @@ def _begin(ctx: Context, campaign_id: str, device_ids: Sequence[str]) -> int:
 
 def _share_left(tx: Transaction, campaign: Campaign) -> int:
     """How many more rotations may begin within this minute."""
-    recent = Rotation.campaign_id == campaign.campaign_id, Rotation.created_at > tx.now - _MINUTE
+    recent = (
+        Rotation.campaign_id == campaign.campaign_id,
+        Rotation.created_at > tx.now - _MINUTE,
+        Rotation.created_at < tx.now + _MINUTE,  # not by a clock that was ahead
+    )
     begun = tx.session.scalar(select(func.count()).select_from(Rotation).where(*recent)) or 0
     return max(0, campaign.rate_per_minute - begun)
 

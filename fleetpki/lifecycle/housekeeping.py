@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What time does: unused certificates, overdue rotations and superseded certificates come to an end."""
 
-from sqlalchemy import select
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from fleetpki.errors import Code
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
@@ -46,7 +49,7 @@ def _unused(ctx: Context, tx: Transaction) -> list[Certificate]:
     )
     query = select(Certificate).where(
         Certificate.state.in_(PENDING_CERTIFICATE),
-        Certificate.recorded_at < tx.now - ctx.policy.activation_window,
+        _is_far_from(tx.now, Certificate.recorded_at, ctx.policy.activation_window),
         Certificate.id.not_in(proven),
     )
     return list(tx.session.scalars(query.limit(_BATCH)))
@@ -64,9 +67,16 @@ def _discard(tx: Transaction, certificate: Certificate) -> None:
 def _superseded(ctx: Context, tx: Transaction) -> list[Certificate]:
     query = select(Certificate).where(
         Certificate.state == CertificateState.SUPERSEDED,
-        Certificate.superseded_at < tx.now - ctx.policy.superseded_grace,
+        _is_far_from(tx.now, Certificate.superseded_at, ctx.policy.superseded_grace),
     )
     return list(tx.session.scalars(query.limit(_BATCH)))
+
+
+def _is_far_from(
+    now: datetime, at: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None], by: timedelta
+) -> ColumnElement[bool]:
+    """Whether something was that long ago, or is that far ahead: then our clock was, and is right again."""
+    return ~at.between(now - by, now + by)
 
 
 def _late(tx: Transaction) -> list[Rotation]:

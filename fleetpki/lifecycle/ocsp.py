@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 from sqlalchemy import bindparam, select
 
-from fleetpki.errors import FleetError
+from fleetpki.errors import FleetError, RegistryUnavailable
 from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import CLOUD, Context
 from fleetpki.pki import keys, ocsp, profiles
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _PERIOD = timedelta(minutes=30)
 """An answer is signed at the beginning of a period and good until the end of the next."""
 
+_PAUSE = timedelta(seconds=30)
+"""So long after a delegate could not be made it is not tried again."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DELEGATING = (AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)
@@ -62,10 +64,8 @@ def answer(ctx: Context, request_der: bytes) -> OcspAnswer:
     if authority_id is None:
         return _refusal(ctx, OCSPResponseStatus.UNAUTHORIZED)
     status = _status(ctx, authority_id, question)
-    try:
-        responder = _responder(ctx, authority_id)
-    except FleetError as error:
-        log.warning("OCSP requests are put off: %s", error.message)
+    responder = _responder(ctx, authority_id)
+    if responder is None:
         return _refusal(ctx, OCSPResponseStatus.TRY_LATER)
     der = responder.answer(question, status)
     return OcspAnswer(der, status.this_update, status.next_update, cacheable=question.nonce is None)
@@ -98,22 +98,30 @@ def _status(ctx: Context, authority_id: str, question: ocsp.Question) -> ocsp.St
         return ocsp.Status(OCSPCertStatus.GOOD, start, start + 2 * _PERIOD)
     return ocsp.Status(
         state=OCSPCertStatus.REVOKED,
-        this_update=max(start, found.revoked_at),  # no answer is older than what it tells
+        this_update=max(start, min(found.revoked_at, now)),  # no answer is older than what it tells
         next_update=start + 2 * _PERIOD,
         revoked_at=found.revoked_at,
         reason=reason_code(found.revocation_reason),
     )
 
 
-def _responder(ctx: Context, authority_id: str) -> ocsp.Responder:
-    """The delegate of an authority: this process's own, made anew when half of its life is over."""
-    now = ctx.clock()
-    with ctx.delegates.changing:
-        responder = ctx.delegates.responders.get(authority_id)
-        if responder is None or now >= responder.renewed_at:
-            responder = _make_responder(ctx, authority_id)
-            ctx.delegates.responders[authority_id] = responder
-        return responder
+def _responder(ctx: Context, authority_id: str) -> ocsp.Responder | None:
+    """The delegate of an authority: this process's own, made anew when half of its life is over.
+
+    When that cannot be, the one there is goes on to its end. Anybody may ask, so it is not tried each time.
+    """
+    now, delegates = ctx.clock(), ctx.delegates
+    with delegates.changing:
+        responder = delegates.responders.get(authority_id)
+        if responder is not None and responder.is_fresh(now):
+            return responder
+        if not now - _PAUSE < delegates.failed_at.get(authority_id, _EPOCH) <= now:
+            try:
+                responder = delegates.responders[authority_id] = _make_responder(ctx, authority_id)
+            except (FleetError, RegistryUnavailable) as error:
+                log.warning("no new OCSP signer: %s", error.message)
+                delegates.failed_at[authority_id] = now
+        return responder if responder is not None and responder.is_valid(now) else None
 
 
 def _make_responder(ctx: Context, authority_id: str) -> ocsp.Responder:

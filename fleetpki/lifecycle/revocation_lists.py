@@ -17,6 +17,7 @@ from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import CLOUD, OPERATOR, Context
 from fleetpki.pki import keys
 from fleetpki.pki.crl import ListPlan, sign_list
+from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.pki.reasons import Revocation, reason_code
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
@@ -45,18 +46,17 @@ def publish(ctx: Context, authority_id: str | None = None) -> list[RevocationLis
     with reading(ctx.sessions) as session:
         signing = _signing(ctx, session)
     chosen = [authority for authority in signing if authority_id in (None, authority.authority_id)]
-    return [
-        _publish(ctx, authority, partition)
-        for authority in chosen
-        for partition in range(_partitions(ctx, authority))
-    ]
+    return _publish_all(
+        ctx,
+        [(authority, partition) for authority in chosen for partition in range(_partitions(ctx, authority))],
+    )
 
 
 def publish_due(ctx: Context) -> list[RevocationList]:
     """Sign the lists that are missing, a day old, or lack a revocation. To be called every few seconds."""
     with reading(ctx.sessions) as session:
         due = list(_due(ctx, session))
-    return [_publish(ctx, authority, partition) for authority, partition in due]
+    return _publish_all(ctx, due)
 
 
 def install_list(ctx: Context, der: bytes, *, actor: str = OPERATOR) -> RevocationList:
@@ -115,7 +115,7 @@ def _due(ctx: Context, session: Session) -> Iterator[tuple[Authority, int]]:
             signed_at = lists.get(place)
             if (
                 signed_at is None
-                or ctx.clock() - signed_at >= REFRESH
+                or not signed_at <= ctx.clock() < signed_at + REFRESH  # our clock may have been ahead
                 or revoked.get(place, signed_at) > signed_at
             ):
                 yield authority, partition
@@ -132,6 +132,21 @@ def _partition(ctx: Context) -> ColumnElement[int]:
     if ctx.policy.public_url is None:
         return literal_column("CAST(0 AS INTEGER)", Integer)  # GROUP BY 0 would mean a column
     return func.coalesce(Certificate.crl_partition, 0)
+
+
+def _publish_all(ctx: Context, places: Sequence[tuple[Authority, int]]) -> list[RevocationList]:
+    """Sign these lists. An authority whose key is not there holds up no other, and is told of at the end."""
+    published = []
+    unable: dict[str, KeyUnavailable] = {}
+    for authority, partition in places:
+        if authority.authority_id not in unable:
+            try:
+                published.append(_publish(ctx, authority, partition))
+            except KeyUnavailable as error:
+                unable[authority.authority_id] = error
+    for reason in unable.values():
+        raise reason
+    return published
 
 
 def _publish(ctx: Context, authority: Authority, partition: int) -> RevocationList:

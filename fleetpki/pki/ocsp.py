@@ -109,10 +109,17 @@ class Responder:
     def __init__(self, certificate: x509.Certificate, key: PrivateKey) -> None:
         """Answer with this signer's certificate and key."""
         self.certificate = certificate
-        self.renewed_at = certificate.not_valid_after_utc - profiles.OCSP_SIGNER.validity / 2
         self._key = key
         self._hash = signature_hash(key)
         self._remembered = lru_cache(_KEPT_ANSWERS)(self._sign)
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether its signature counts."""
+        return self.certificate.not_valid_before_utc <= now < self.certificate.not_valid_after_utc
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether its successor need not be made yet."""
+        return self.is_valid(now + profiles.OCSP_SIGNER.validity / 2) and self.is_valid(now)
 
     def answer(self, question: Question, status: Status) -> bytes:
         """The DER of an answer; only one with a nonce is signed anew when the status is the same."""
@@ -145,4 +152,5 @@ class Delegates:
         """Begin with none."""
         self.authorities: dict[IssuerId, str] = {}
         self.responders: dict[str, Responder] = {}
+        self.failed_at: dict[str, datetime] = {}
         self.changing = threading.Lock()

@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from fleetpki.lifecycle import Context, Policy, revocation_lists
 from fleetpki.pki.crl import ListPlan, sign_list
@@ -90,3 +92,20 @@ class PublishingFleet:
             *("-CRLfile", "partition.pem", "-CRLfile", "root-crl.pem", "device.pem"),
         )
         return "OK" if outcome.returncode == 0 else outcome.stderr
+
+
+def question_about(
+    fleet: PublishingFleet,
+    certificate_id: str,
+    algorithm: hashes.HashAlgorithm | None = None,
+    nonce: bytes | None = None,
+) -> bytes:
+    """An OCSP request about a certificate of the issuing authority."""
+    builder = ocsp.OCSPRequestBuilder().add_certificate(
+        fleet.certificate(certificate_id),
+        fleet.fleet.hierarchy.issuing.certificate,
+        algorithm or hashes.SHA1(),  # noqa: S303 - what OCSP clients use
+    )
+    if nonce is not None:
+        builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
+    return builder.build().public_bytes(Encoding.DER)

@@ -2,71 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where authorities' keys are: encrypted files, and a token (SoftHSM)."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-import pkcs11
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from fleetpki.errors import Code, FleetError
-from fleetpki.lifecycle import Context
-from fleetpki.pki import pkcs11_keys, profiles
+from fleetpki.lifecycle import Context, authorities
+from fleetpki.lifecycle.ocsp import answer
+from fleetpki.lifecycle.revocation_lists import publish_due
+from fleetpki.pki import key_files, profiles
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.issuer import Issuer, to_pem
 from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.keyring import KeyRing, KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, CertificateState
-from tests.cloud.doubles import START, FakeDevice, Fleet, KeysInMemory, refused
-
-MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-ON_TOKEN = "pkcs11:token=fleet;object=issuing"
-
-
-@dataclass
-class SoftToken:
-    """A token in files, that can be pulled out and put back."""
-
-    folder: Path
-
-    @property
-    def store(self) -> KeyStore:
-        (self.folder / "fleet").mkdir(exist_ok=True)
-        return KeyStore(self.folder / "fleet", None, str(MODULE), str(self.folder / "pin"))
-
-    def pull_out(self) -> None:
-        (self.folder / "tokens").rename(self.folder / "elsewhere")
-
-    def put_back(self) -> None:
-        (self.folder / "elsewhere").rename(self.folder / "tokens")
+from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, KeysInMemory, refused
+from tests.cloud.soft_token import ON_TOKEN, SoftToken, soft_token, start_anew
 
 
 @pytest.fixture
 def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftToken]:
-    if shutil.which("softhsm2-util") is None:
-        pytest.fail("softhsm2 is not installed: run 'make setup'")
-    (tmp_path / "tokens").mkdir()
-    configuration = tmp_path / "softhsm2.conf"
-    configuration.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(configuration))
-    initialise = ["softhsm2-util", "--init-token", "--free", "--label", "fleet"]
-    subprocess.run([*initialise, "--so-pin", "12345678", "--pin", "8765"], check=True, capture_output=True)
-    (tmp_path / "pin").write_text("8765\n")
-    start_anew()
-    yield SoftToken(tmp_path)
-    start_anew()
-
-
-def start_anew() -> None:
-    """The module and our sessions with it, as in a new process."""
-    pkcs11_keys._sessions.clear()
-    pkcs11_keys._wrong_pin.clear()
-    pkcs11.lib(str(MODULE)).reinitialize()
+    with soft_token(tmp_path, monkeypatch) as token:
+        yield token
 
 
 def proves_itself(key: PrivateKey) -> bool:
@@ -134,8 +101,56 @@ def test_while_the_token_is_away_devices_are_told_to_wait_and_nothing_is_half_do
     assert [each.state for each in fleet.certificates("sensor-2")] == [CertificateState.ISSUED]
 
 
+def test_while_the_token_is_away_other_authorities_sign_their_lists(
+    token: SoftToken, ctx: Context, hierarchy: Hierarchy
+) -> None:
+    fleet = fleet_with_token(ctx, hierarchy, token)
+    fleet.device("sensor-1")  # the key has been used
+    with token.pulled_out(), pytest.raises(KeyUnavailable, match="does not answer"):
+        publish_due(fleet.ctx)
+    signed = publish_due(fleet.ctx)
+    assert {each.authority_id for each in signed} == {issuing(fleet).authority_id}
+    assert publish_due(fleet.ctx) == []
+
+
+def test_while_the_token_is_away_the_ocsp_signer_there_is_serves_to_its_end(
+    token: SoftToken, ctx: Context, hierarchy: Hierarchy, clock: Clock
+) -> None:
+    fleet = fleet_with_token(ctx, hierarchy, token)
+    device = fleet.device("sensor-1").certificate_id
+    first = ocsp_answer(fleet, device).certificates
+    clock.advance(profiles.OCSP_SIGNER.validity * 0.6)  # it is to be renewed
+    with token.pulled_out():
+        for _ in range(20):
+            assert ocsp_answer(fleet, device).certificates == first
+        clock.advance(profiles.OCSP_SIGNER.validity * 0.4)
+        for _ in range(20):
+            assert ocsp_answer(fleet, device).response_status == ocsp.OCSPResponseStatus.TRY_LATER
+    tried = fleet.audited("issuing").count("ocsp_signer.recorded")
+    assert tried == 3, "anybody may ask, and each attempt is on record"
+    clock.advance(timedelta(minutes=1))
+    assert ocsp_answer(fleet, device).certificate_status == ocsp.OCSPCertStatus.GOOD
+
+
+def issuing(fleet: Fleet) -> Authority:
+    with reading(fleet.ctx.sessions) as session:
+        return authorities.named(session, "issuing")
+
+
+def ocsp_answer(fleet: Fleet, certificate_id: str) -> ocsp.OCSPResponse:
+    """What is said of a certificate of the issuing authority."""
+    certificate, issuer = (
+        x509.load_pem_x509_certificate(pem.encode())
+        for pem in (fleet.certificate(certificate_id).signed_pem, issuing(fleet).pem)
+    )
+    question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256()).build()
+    return ocsp.load_der_ocsp_response(answer(fleet.ctx, question.public_bytes(Encoding.DER)).der)
+
+
 def fleet_with_token(ctx: Context, hierarchy: Hierarchy, token: SoftToken) -> Fleet:
-    """A fleet whose issuing authority has its key on the token."""
+    """A fleet whose issuing authority has its key on the token, and its bootstrap authority in a file."""
+    (token.folder / "fleet" / "ca").mkdir(parents=True)
+    key_files.save(token.folder / "fleet" / "ca" / "bootstrap-ca.key", hierarchy.bootstrap_ca.key, None)
     key = token.store.create(ON_TOKEN, KeyType.EC_P256)
     root = Issuer(hierarchy.root.certificate, hierarchy.root.key)
     plan = root.plan(profiles.ISSUING, "issuing CA on a token", key.public_key(), START)

@@ -26,7 +26,9 @@ from fleetpki.pki.keyring import KeyUnavailable
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, AuthorityKind
 from tests.cloud.doubles import ReusedFile, ReusedRegistry
-from tests.cloud.published import PublishingFleet, publishing_hierarchy
+from tests.cloud.published import PublishingFleet, publishing_hierarchy, question_about
+
+A_YEAR = timedelta(days=365)
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +51,12 @@ def device(fleet: PublishingFleet) -> str:
     return fleet.fleet.device("sensor-1").certificate_id
 
 
-def request(
-    fleet: PublishingFleet,
-    certificate_id: str,
-    algorithm: hashes.HashAlgorithm | None = None,
-    nonce: bytes | None = None,
-) -> bytes:
-    builder = ocsp.OCSPRequestBuilder().add_certificate(
-        fleet.certificate(certificate_id),
-        fleet.fleet.hierarchy.issuing.certificate,
-        algorithm or hashes.SHA1(),  # noqa: S303 - what OCSP clients use
-    )
-    if nonce is not None:
-        builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
-    return builder.build().public_bytes(Encoding.DER)
-
-
 def response(answered: OcspAnswer) -> ocsp.OCSPResponse:
     return ocsp.load_der_ocsp_response(answered.der)
 
 
 def status(fleet: PublishingFleet, certificate_id: str) -> ocsp.OCSPCertStatus:
-    return response(answer(fleet.ctx, request(fleet, certificate_id))).certificate_status
+    return response(answer(fleet.ctx, question_about(fleet, certificate_id))).certificate_status
 
 
 @contextmanager
@@ -162,7 +148,7 @@ def test_a_stranger_as_issuer_is_unauthorized(fleet: PublishingFleet) -> None:
 def test_an_issuer_may_be_named_by_any_usual_hash(
     fleet: PublishingFleet, device: str, algorithm: hashes.HashAlgorithm
 ) -> None:
-    answered = response(answer(fleet.ctx, request(fleet, device, algorithm)))
+    answered = response(answer(fleet.ctx, question_about(fleet, device, algorithm)))
     assert answered.certificate_status == ocsp.OCSPCertStatus.GOOD
     assert answered.hash_algorithm.name == algorithm.name
 
@@ -170,7 +156,7 @@ def test_an_issuer_may_be_named_by_any_usual_hash(
 def test_the_signer_is_a_short_lived_delegate_of_the_issuer(
     fleet: PublishingFleet, device: str, hierarchy: Hierarchy
 ) -> None:
-    answered = response(answer(fleet.ctx, request(fleet, device)))
+    answered = response(answer(fleet.ctx, question_about(fleet, device)))
     [signer] = answered.certificates
     signer.verify_directly_issued_by(hierarchy.issuing.certificate)
     usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -183,7 +169,7 @@ def test_the_signer_is_a_short_lived_delegate_of_the_issuer(
 
 def test_the_delegate_is_renewed_in_time_and_on_record(fleet: PublishingFleet, device: str) -> None:
     for _ in range(4):
-        answered = response(answer(fleet.ctx, request(fleet, device)))
+        answered = response(answer(fleet.ctx, question_about(fleet, device)))
         assert answered.certificates[0].not_valid_after_utc > fleet.clock.now + timedelta(days=2)
         fleet.clock.advance(profiles.OCSP_SIGNER.validity / 2)
     with reading(fleet.ctx.sessions) as session:
@@ -192,21 +178,40 @@ def test_the_delegate_is_renewed_in_time_and_on_record(fleet: PublishingFleet, d
     assert "ocsp_signer.recorded" in fleet.fleet.audited("issuing")
 
 
+def test_a_delegate_made_by_a_clock_that_was_ahead_is_not_used(fleet: PublishingFleet, device: str) -> None:
+    fleet.clock.advance(A_YEAR)
+    answer(fleet.ctx, question_about(fleet, device))
+    fleet.clock.advance(-A_YEAR)
+    [signer] = response(answer(fleet.ctx, question_about(fleet, device))).certificates
+    assert signer.not_valid_before_utc <= fleet.clock.now < signer.not_valid_after_utc
+
+
+def test_what_was_revoked_by_a_clock_that_was_ahead_is_told_of_now(
+    fleet: PublishingFleet, device: str
+) -> None:
+    fleet.clock.advance(A_YEAR)
+    revoke_certificate(fleet.ctx, device, "stolen")
+    fleet.clock.advance(-A_YEAR)
+    answered = answer(fleet.ctx, question_about(fleet, device))
+    assert answered.this_update <= fleet.clock.now < answered.next_update
+    assert response(answered).certificate_status == ocsp.OCSPCertStatus.REVOKED
+
+
 def test_the_same_status_is_signed_once(fleet: PublishingFleet, device: str) -> None:
-    first = answer(fleet.ctx, request(fleet, device))
+    first = answer(fleet.ctx, question_about(fleet, device))
     fleet.clock.advance(timedelta(minutes=5))
-    second = answer(fleet.ctx, request(fleet, device))
+    second = answer(fleet.ctx, question_about(fleet, device))
     assert first == second
     assert first.cacheable
     fleet.clock.advance(timedelta(minutes=30))
-    third = answer(fleet.ctx, request(fleet, device))
+    third = answer(fleet.ctx, question_about(fleet, device))
     assert third.der != first.der
     assert third.this_update <= fleet.clock.now < third.next_update
 
 
 def test_a_nonce_comes_back_and_its_answer_is_for_one_reader(fleet: PublishingFleet, device: str) -> None:
     nonce = bytes(range(32))
-    answered = answer(fleet.ctx, request(fleet, device, nonce=nonce))
+    answered = answer(fleet.ctx, question_about(fleet, device, nonce=nonce))
     extension = response(answered).extensions.get_extension_for_class(x509.OCSPNonce)
     assert extension.value.nonce == nonce
     assert not answered.cacheable
@@ -216,7 +221,7 @@ def test_a_nonce_comes_back_and_its_answer_is_for_one_reader(fleet: PublishingFl
 def test_the_length_of_a_nonce_is_bounded(
     fleet: PublishingFleet, device: str, length: int, accepted: bool
 ) -> None:
-    answered = response(answer(fleet.ctx, request(fleet, device, nonce=bytes(length))))
+    answered = response(answer(fleet.ctx, question_about(fleet, device, nonce=bytes(length))))
     expected = ocsp.OCSPResponseStatus.SUCCESSFUL if accepted else ocsp.OCSPResponseStatus.MALFORMED_REQUEST
     assert answered.response_status == expected
 
@@ -236,18 +241,19 @@ def test_without_the_authoritys_key_clients_are_asked_to_come_back(
     def gone(_uri: str) -> None:
         raise KeyUnavailable("the token is gone")
 
-    asked = request(fleet, device)
+    asked = question_about(fleet, device)
     with monkeypatch.context() as patch:
         patch.setattr(fleet.ctx.keyring, "key", gone)
         answered = response(answer(fleet.ctx, asked))
         assert answered.response_status == ocsp.OCSPResponseStatus.TRY_LATER
+    fleet.clock.advance(timedelta(minutes=1))
     assert status(fleet, device) == ocsp.OCSPCertStatus.GOOD
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_sent_gets_an_answer(fleet: PublishingFleet, device: str, data: st.DataObject) -> None:
-    good = request(fleet, device, nonce=b"nonce")
+    good = question_about(fleet, device, nonce=b"nonce")
     cut = data.draw(st.integers(0, len(good)))
     mutated = good[:cut] + data.draw(st.binary(max_size=40)) + good[cut + data.draw(st.integers(0, 8)) :]
     garbage = data.draw(st.sampled_from([mutated, data.draw(st.binary(max_size=200)), good + bytes(3000)]))

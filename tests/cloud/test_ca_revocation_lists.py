@@ -115,6 +115,20 @@ def test_a_revocation_that_commits_after_its_list_was_made_is_not_forgotten(flee
     assert signed.partition == fleet.partition_of(device)
 
 
+def test_lists_are_signed_anew_when_a_clock_that_was_ahead_is_right_again(fleet: PublishingFleet) -> None:
+    good, bad = (fleet.fleet.device(name).certificate_id for name in ("good-1", "stolen-1"))
+    fleet.clock.advance(20 * REFRESH)
+    publish_due(fleet.ctx)
+    fleet.clock.advance(-20 * REFRESH + A_WHILE)
+    revoke_certificate(fleet.ctx, bad, "stolen")
+    publish_due(fleet.ctx)
+    assert fleet.verify(good, fleet.list_of(good)) == "OK"
+    assert "certificate revoked" in fleet.verify(bad, fleet.list_of(bad))
+    fleet.clock.advance(A_WHILE)
+    publish_due(fleet.ctx)
+    assert publish_due(fleet.ctx) == []
+
+
 def test_a_list_outlives_days_in_which_nothing_can_be_signed(fleet: PublishingFleet) -> None:
     device = fleet.fleet.device("sensor-1").certificate_id
     publish_due(fleet.ctx)
