@@ -65,7 +65,10 @@ def _copy_registry(source: Path, target: Path) -> None:
         raise FleetError(f"{source} does not exist", "name a directory that 'ca backup' made", exit_code=2)
     target.touch(mode=0o600)
     with closing(sqlite3.connect(source)) as database, closing(sqlite3.connect(target)) as copy:
-        database.backup(copy)
+        try:
+            database.backup(copy)
+        except sqlite3.OperationalError as error:
+            raise FleetError(f"cannot copy {source}: {error}", "look at the disk's space", 4) from error
 
 
 def _copy_files(layout: Layout, stage: Path) -> None:

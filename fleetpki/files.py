@@ -35,12 +35,17 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: str | bytes, mode: int) -> None:
-    """Write a new file."""
+    """Write a new file; when that fails there is none."""
     data = content.encode() if isinstance(content, str) else content
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink()
+        raise
 
 
 def replace(path: Path, content: str | bytes, mode: int) -> None:
@@ -52,11 +57,18 @@ def replace(path: Path, content: str | bytes, mode: int) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that only its owner can read; it is durable when this returns."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add a line to a file that only its owner can read; it is durable when this returns, or not there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        end = os.fstat(descriptor).st_size
+        rest = memoryview(f"{line}\n".encode())
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
 
 
 def sync_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fleetpki import lifecycle, views
+from fleetpki import files, lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, complain, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
@@ -190,7 +190,7 @@ def issue(
     fleet = Fleet.open(directory)
     certificate = lifecycle.issue_for(fleet.context, device_id, read_text(csr))
     if output is not None:
-        output.write_text(certificate.signed_pem)
+        files.replace(output, certificate.signed_pem, mode=0o644)
     present(
         as_json,
         {
