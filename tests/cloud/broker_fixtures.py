@@ -5,6 +5,7 @@
 import contextlib
 import io
 import json
+import os
 import queue
 import socket
 import ssl
@@ -90,13 +91,16 @@ def run_cli(*args: str | Path) -> Outcome:
     return Outcome(code, stdout.getvalue(), stderr.getvalue())
 
 
-def start_up(layout: Layout, log: IO[str] | int = subprocess.PIPE) -> "subprocess.Popen[str]":
+def start_up(
+    layout: Layout, log: IO[str] | int = subprocess.PIPE, environment: dict[str, str] | None = None
+) -> "subprocess.Popen[str]":
     """Start ``fleetpki up``; it may not be ready yet."""
     return subprocess.Popen(
         [sys.executable, "-m", "fleetpki.cli", "up", "--dir", layout.directory],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
+        env={**os.environ, **(environment or {})},
     )
 
 
@@ -179,11 +183,13 @@ class RunningFleet:
 
 
 @contextlib.contextmanager
-def running(workspace: Path, **settings: Any) -> Iterator[RunningFleet]:
+def running(
+    workspace: Path, *, environment: dict[str, str] | None = None, **settings: Any
+) -> Iterator[RunningFleet]:
     """A new fleet, up until the end of the block."""
     layout = make_fleet(workspace, **settings)
     current = fleet.Fleet.open(layout.directory).settings
-    with tempfile.NamedTemporaryFile("w") as log, start_up(layout, log) as process:
+    with tempfile.NamedTemporaryFile("w") as log, start_up(layout, log, environment) as process:
         path = Path(log.name)
         try:
             assert ready_line(process).startswith("fleetpki: ready"), path.read_text()

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,25 @@ from fleetpki.fleet import Fleet
 from fleetpki.mqtt import topics
 from fleetpki.registry import outbox
 from fleetpki.registry.database import reading
-from tests.cloud.broker_fixtures import Peer, RunningFleet, await_, free_ports, mosquitto_of, running
+from tests.cloud.broker_fixtures import (
+    PATIENCE_S,
+    Peer,
+    RunningFleet,
+    await_,
+    free_ports,
+    make_fleet,
+    mosquitto_of,
+    ready_line,
+    running,
+    start_up,
+)
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.postgres import running_server
 from tests.cloud.small_disk import filled, small_disk
 from tests.cloud.soft_token import sign_with_token, soft_token
+from tests.wrong_clock import WrongClock, needs_libfaketime
+
+A_YEAR = timedelta(days=365)
 
 Trouble = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -162,3 +177,38 @@ def test_a_message_that_was_sent_and_cannot_be_crossed_out_is_sent_once(tmp_path
             await_(lambda: nothing_waits(up.layout))
             assert rotate(up, "device-1") == 409
             assert peer.received_nothing()
+
+
+@needs_libfaketime
+def test_started_before_the_clock_is_set_it_waits_and_says_so(tmp_path: Path) -> None:
+    clock = WrongClock(tmp_path)
+    clock.set(-A_YEAR)
+    layout = make_fleet(tmp_path)
+    log = tmp_path / "log"
+    with log.open("w") as file, start_up(layout, file, clock.environment) as up:
+        await_(lambda: "certificate is not yet valid" in log.read_text())
+        clock.set(timedelta(0))
+        assert ready_line(up).startswith("fleetpki: ready")
+        up.terminate()
+        assert up.wait(PATIENCE_S) == 0, log.read_text()
+
+
+@needs_libfaketime
+def test_when_its_clock_was_ahead_and_is_right_again_devices_are_who_they_were(tmp_path: Path) -> None:
+    clock = WrongClock(tmp_path)
+    with running(tmp_path, environment=clock.environment, **web_ports()) as up:
+        device = up.enrolled("device-1")
+        clock.set(A_YEAR + timedelta(days=100))  # the certificates of the cloud are good for two years
+        assert device.connect().try_connect() is None  # it ended in the handshake
+        with (
+            up.web("est", device.me) as est,
+            pytest.raises(httpx.TransportError),
+        ):
+            est.get("/.well-known/est/cacerts")
+        assert by_est(up, make_csr(new_key(), "device-2")).status_code == 200
+        clock.set(timedelta(0))
+        with device.connect():
+            device.report("connected")
+        with up.web("est", device.me) as est:
+            assert est.get("/.well-known/est/cacerts").status_code == 200
+        assert device.record()["state"] == "active"

@@ -23,8 +23,7 @@ from fleetpki.sim.world import World
 from tests.system.authority import DAY, Identity
 from tests.system.conftest import DEVICE
 from tests.system.enrolled_device import read_time_floor, write_store
-
-LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+from tests.wrong_clock import WrongClock, needs_libfaketime
 
 #: What a clock may say, compared to the right time, so that no server's certificate is valid by it.
 NOT_SET = timedelta(seconds=10 - time.time())
@@ -33,10 +32,6 @@ FAR_AHEAD = 70 * 365 * DAY
 #: By this clock the broker's certificate is valid (2 years) and the device's is not any more (1 year).
 PAST_THE_CERTIFICATE = 500 * DAY
 WITHIN_THE_CERTIFICATE = 200 * DAY
-
-needs_libfaketime = pytest.mark.skipif(
-    LIBFAKETIME is None, reason="libfaketime (Debian: libfaketime) is not installed"
-)
 
 
 # ---------------------------------------------------------------- expiry
@@ -108,33 +103,22 @@ def request(key: ec.EllipticCurvePrivateKey) -> str:
 # ---------------------------------------------------------------- clocks
 
 
-class ClockOfADevice:
+class ClockOfADevice(WrongClock):
     """A device whose wall clock can be set while it runs."""
 
     def __init__(self, world: World, device: Agent, directory: Path) -> None:
-        self._offset = directory / "clock"
+        super().__init__(directory)
         program = directory / "agent"
-        program.write_text(
-            "#!/bin/sh\n"
-            "export FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1\n"
-            f"export FAKETIME_TIMESTAMP_FILE='{self._offset}' LD_PRELOAD='{LIBFAKETIME}'\n"
-            f"exec '{PROGRAM.absolute()}'\n"
-        )
+        settings = "".join(f"export {name}='{value}'\n" for name, value in self.environment.items())
+        program.write_text(f"#!/bin/sh\n{settings}exec '{PROGRAM.absolute()}'\n")
         program.chmod(0o700)
         self.device = Agent(DEVICE, device.home, device.factory, world.transcript, program)
-
-    def set(self, ahead: timedelta) -> None:
-        """Set the clock ahead of the right time, or behind."""
-        new = self._offset.with_suffix(".new")
-        new.write_text(f"{ahead.total_seconds():+.0f}\n")
-        new.replace(self._offset)  # at once: the device reads it all the time
 
 
 @pytest.fixture
 async def clock(up: World, tmp_path: Path) -> AsyncIterator[ClockOfADevice]:
     """The clock of a new device."""
     clock = ClockOfADevice(up, up.new_agent(DEVICE), tmp_path)
-    clock.set(timedelta(0))
     yield clock
     await clock.device.stop()
 
