@@ -8,8 +8,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: A request line and headers longer than this are refused.
+#: A request whose target and headers, with a separator and a line end for each, are longer is refused.
 MAX_HEAD = 32 * 1024
+
+_SEPARATORS = len(": \r\n")
+_REQUEST_LINE = 1024  # what is left of it without the target, and white space
 
 #: A request has to be complete within this time of the connection or of its first byte.
 REQUEST_TIMEOUT_S = 20.0
@@ -23,7 +26,11 @@ class Connection(HttpToolsProtocol):
 
     _certificate_id: str | None = None
     _head = 0
+    """How long the head is, as far as it is known."""
+    _received = 0
     _in_head = True
+    _in_head_only = True
+    """Whether what has just come is all of one head, which goes on."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,28 +47,45 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Go on with a request, unless its head never ends."""
+        """Go on with a request, unless its head, or a header, never ends."""
+        self._in_head_only = self._in_head
         super().data_received(data)
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD and not self.transport.is_closing():
+        if self._in_head_only:
+            self._received += len(data)
+            if self._received > MAX_HEAD + _REQUEST_LINE and not self.transport.is_closing():
                 self.send_400_response("Request head too large.")
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head, self._head = True, 0
+        self._head = self._received = 0
         state: dict[str, Any] = self.scope["state"]
         state["certificate_id"] = self._certificate_id
         self._expect_request()
 
+    def on_url(self, url: bytes) -> None:
+        """The target of a request, or a part of it."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._count(len(name) + len(value) + _SEPARATORS)
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_HEAD:
+            raise ValueError("request head too large")  # the parser gives up, and that is answered with 400
+
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
-        self._in_head = False
+        self._in_head = self._in_head_only = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
+        """A request is complete; the head of the next may follow."""
+        self._in_head = True
         self._forget_deadline()
         super().on_message_complete()
 

@@ -5,6 +5,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fleetpki.web.connection import Connection
+
+#: A TLS handshake that takes longer is given up. Until it is done it counts for no other limit.
+HANDSHAKE_TIMEOUT_S = 10.0
 
 _KEEP_ALIVE_S = 30
 _MAX_CONNECTIONS = 4000
@@ -33,6 +37,21 @@ class Server(uvicorn.Server):
             yield
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, as uvicorn does, but wait for nobody's handshake for a minute."""
+        loop, tls = asyncio.get_running_loop(), self.config.ssl
+        self.servers = [
+            await loop.create_server(
+                lambda: Connection(self.config, self.server_state, self.lifespan.state),
+                sock=each,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                backlog=self.config.backlog,
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
 
     def stop(self) -> None:
         """Finish what is under way and end."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pkcs11
 import pytest
@@ -27,7 +28,7 @@ class SoftToken:
     folder: Path
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """What a fleet is told of it."""
         return {"pkcs11_module": str(MODULE), "pkcs11_pin_file": str(self.folder / "pin")}
 

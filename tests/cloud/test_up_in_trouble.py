@@ -51,7 +51,7 @@ class Scene:
     trouble: Trouble
 
 
-def web_ports() -> dict[str, int]:
+def web_ports() -> dict[str, Any]:
     return dict(zip(("est_port", "api_port"), free_ports(2), strict=True))
 
 

@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets in at the API, and what those who do not find out."""
 
+import contextlib
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fleetpki.registry.models import ApiRole, CertificateState
+from fleetpki.web import server
+from fleetpki.web.connection import MAX_HEAD
 from fleetpki.web.logins import LIMIT, WINDOW_S, FailedLogins
+from tests.cloud.broker_fixtures import PATIENCE_S
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
 
@@ -166,14 +171,15 @@ def test_a_body_that_is_too_long_is_not_read(web: Web) -> None:
             assert answer.status_code == 413
 
 
-def raw(web: Web, request: bytes) -> bytes:
+def raw(web: Web, *pieces: bytes) -> bytes:
     """Send bytes over TLS; the first of the answer."""
     tls = ssl.create_default_context(cafile=str(web.anchors))
     with (
         socket.create_connection(("127.0.0.1", web.ports["api"])) as plain,
         tls.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
-        connection.sendall(request)
+        for piece in pieces:
+            connection.sendall(piece)
         return connection.recv(4096)
 
 
@@ -193,6 +199,56 @@ def test_what_is_no_http_is_refused_and_others_are_served(web: Web, request_head
     assert raw(web, request_head).startswith(b"HTTP/1.1 4")
     with web.api(ApiRole.VIEWER) as client:
         assert client.get(f"{API}/devices").status_code == 200
+
+
+def test_a_body_counts_for_no_head(web: Web) -> None:
+    long_body = b"x" * (MAX_HEAD + 10_000)
+    with web.api(ApiRole.OPERATOR) as client:  # one connection
+        for _ in range(2):
+            for body in (long_body, iter([long_body[:20_000], long_body[20_000:]])):
+                assert client.post(f"{API}/devices/sensor-1/revoke", content=body).status_code == 422
+
+
+@pytest.mark.parametrize("cut_at", [100, 20_000, 34_000], ids=["begun", "half", "whole"])
+@pytest.mark.parametrize(("beyond", "status"), [(0, b"401"), (1, b"400")])
+def test_the_limit_of_a_head_is_exact_however_it_comes(
+    web: Web, cut_at: int, beyond: int, status: bytes
+) -> None:
+    target = b"/api/v1/devices"
+    filling = MAX_HEAD - len(target) - len(b"Host: x\r\n") - len(b"X: \r\n") + beyond
+    head = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nX: " + b"a" * filling + b"\r\n\r\n"
+    assert raw(web, head[:cut_at], head[cut_at:]).startswith(b"HTTP/1.1 " + status)
+
+
+def test_who_begins_handshakes_and_ends_none_holds_up_nobody_and_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HANDSHAKE_TIMEOUT_S", 1.0)
+    with running_web(tmp_path, "api") as web, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", web.ports["api"])
+        begun = [stack.enter_context(socket.create_connection(address, PATIENCE_S)) for _ in range(300)]
+        for connection in begun[::2]:
+            connection.sendall(client_hello())
+        with web.api(ApiRole.VIEWER) as client:
+            assert client.get(f"{API}/devices").status_code == 200
+        for connection in begun:
+            assert ends(connection)
+
+
+def client_hello() -> bytes:
+    """The first words of a TLS handshake."""
+    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(to_client, from_client, server_hostname="x").do_handshake()
+    return from_client.read()
+
+
+def ends(connection: socket.socket) -> bool:
+    """Whether the peer hangs up, whatever it says before."""
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):
+            pass
+    return True
 
 
 def test_a_line_break_in_a_path_reaches_no_header(web: Web) -> None:
