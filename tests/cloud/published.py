@@ -101,11 +101,19 @@ def question_about(
     nonce: bytes | None = None,
 ) -> bytes:
     """An OCSP request about a certificate of the issuing authority."""
-    builder = ocsp.OCSPRequestBuilder().add_certificate(
-        fleet.certificate(certificate_id),
-        fleet.fleet.hierarchy.issuing.certificate,
-        algorithm or hashes.SHA1(),  # noqa: S303 - what OCSP clients use
-    )
+    issuer = fleet.fleet.hierarchy.issuing.certificate
+    return ocsp_question(fleet.certificate(certificate_id), issuer, algorithm, nonce)
+
+
+def ocsp_question(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    algorithm: hashes.HashAlgorithm | None = None,
+    nonce: bytes | None = None,
+) -> bytes:
+    """An OCSP request about a certificate."""
+    usual = hashes.SHA1()  # noqa: S303 - what OCSP clients use
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm or usual)
     if nonce is not None:
         builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
     return builder.build().public_bytes(Encoding.DER)

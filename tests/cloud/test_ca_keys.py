@@ -11,7 +11,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from fleetpki.errors import Code, FleetError
@@ -27,6 +26,7 @@ from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, CertificateState
 from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, KeysInMemory, refused
+from tests.cloud.published import ocsp_question
 from tests.cloud.soft_token import ON_TOKEN, SoftToken, soft_token, start_anew
 
 
@@ -143,8 +143,7 @@ def ocsp_answer(fleet: Fleet, certificate_id: str) -> ocsp.OCSPResponse:
         x509.load_pem_x509_certificate(pem.encode())
         for pem in (fleet.certificate(certificate_id).signed_pem, issuing(fleet).pem)
     )
-    question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256()).build()
-    return ocsp.load_der_ocsp_response(answer(fleet.ctx, question.public_bytes(Encoding.DER)).der)
+    return ocsp.load_der_ocsp_response(answer(fleet.ctx, ocsp_question(certificate, issuer)).der)
 
 
 def fleet_with_token(ctx: Context, hierarchy: Hierarchy, token: SoftToken) -> Fleet:

@@ -16,9 +16,16 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
+from fleetpki.lifecycle import authorities
 from fleetpki.mqtt.services import SERVICES, Request, serve
+from fleetpki.pki.ocsp import issuer_ids
 from fleetpki.registry import database
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import ApiRole, CertificateState
 from tests.cloud.broker_fixtures import Outcome, run_cli
 from tests.cloud.doubles import make_csr, new_key
@@ -200,6 +207,22 @@ def test_reading_goes_on_if_it_can(scene: Scene) -> None:
         assert scene.explanation in shown.stderr
 
 
+def test_who_asks_by_ocsp_is_to_try_later(scene: Scene) -> None:
+    with reading(scene.web.ctx.sessions) as session:
+        signing = x509.load_pem_x509_certificate(authorities.active(session).pem.encode())
+    issuer, builder = issuer_ids(signing)[0], ocsp.OCSPRequestBuilder()
+    builder = builder.add_certificate_by_hash(issuer.name_hash, issuer.key_hash, 4711, hashes.SHA1())  # noqa: S303
+    question = builder.build().public_bytes(Encoding.DER)  # it takes a new signer to answer it
+    with scene.trouble(), scene.web.client("public") as public:
+        headers = {"Content-Type": "application/ocsp-request"}
+        answer = public.post("/ocsp", content=question, headers=headers)
+    if scene.can_read:
+        told = ocsp.load_der_ocsp_response(answer.content).response_status
+        assert told == ocsp.OCSPResponseStatus.TRY_LATER
+    else:
+        assert is_told_to_come_back(answer)
+
+
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[Web]:
     with running_web(tmp_path, "api") as web:
@@ -212,5 +235,7 @@ def test_without_a_broker_no_key_is_pushed(web: Web) -> None:
         answer = client.post(f"{API}/devices/sensor-1/rotations/push", json={})
         assert answer.status_code == 503
         assert client.get(f"{API}/rotations", params={"open": True}).json()["items"] == []
+        findings = client.get(f"{API}/health").json()["findings"]
+    assert "refused" in next(each["message"] for each in findings if each["check"] == "broker")
     assert cli(web, "rotate", "sensor-1", "--push").code == 4
     assert [each.state for each in web.certificates("sensor-1")].count(CertificateState.ACTIVE) == 1

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -34,7 +35,7 @@ WEB_PORTS = ("est_port", "api_port", "public_port")
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
-    ports = dict(zip(WEB_PORTS, free_ports(3), strict=True))
+    ports: dict[str, Any] = dict(zip(WEB_PORTS, free_ports(3), strict=True))
     with running(tmp_path_factory.mktemp("up"), **ports) as up:
         yield up
 
