@@ -54,6 +54,16 @@ def free_ports(count: int) -> list[int]:
         return [int(probe.getsockname()[1]) for probe in probes]
 
 
+def client_hello() -> bytes:
+    """The first words of a TLS handshake."""
+    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+            to_client, from_client, server_hostname="x"
+        ).do_handshake()
+    return from_client.read()
+
+
 def make_fleet(directory: Path, **changes: Any) -> Layout:
     """A new fleet in ``directory/fleet``, on free ports; without the web unless asked for."""
     ports = {**dict.fromkeys(PORTS, 0), **dict(zip(BROKER_PORTS, free_ports(3), strict=True))}

@@ -5,6 +5,7 @@
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from tests.cloud.broker_fixtures import (
     Peer,
     RunningFleet,
     await_,
+    client_hello,
     free_ports,
     make_fleet,
     mosquitto_of,
@@ -179,6 +181,18 @@ def test_a_message_that_was_sent_and_cannot_be_crossed_out_is_sent_once(tmp_path
             assert peer.received_nothing()
 
 
+def test_handshakes_that_nobody_ends_keep_nobody_out(tmp_path: Path) -> None:
+    with running(tmp_path, **web_ports()) as up, contextlib.ExitStack() as begun:
+        device = up.enrolled("device-1")
+        for port in (up.settings.port, up.settings.bootstrap_port, up.settings.est_port):
+            for _ in range(50):
+                connection = begun.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_S))
+                connection.sendall(client_hello())
+        with device.connect() as peer, up.web("est", device.me) as est:
+            assert peer.is_connected()
+            assert est.get("/.well-known/est/cacerts").status_code == 200
+
+
 @needs_libfaketime
 def test_started_before_the_clock_is_set_it_waits_and_says_so(tmp_path: Path) -> None:
     clock = WrongClock(tmp_path)
@@ -196,14 +210,11 @@ def test_started_before_the_clock_is_set_it_waits_and_says_so(tmp_path: Path) ->
 @needs_libfaketime
 def test_when_its_clock_was_ahead_and_is_right_again_devices_are_who_they_were(tmp_path: Path) -> None:
     clock = WrongClock(tmp_path)
-    with running(tmp_path, environment=clock.environment, **web_ports()) as up:
+    with running(tmp_path, environment=clock.environment, processes=1, **web_ports()) as up:
         device = up.enrolled("device-1")
         clock.set(A_YEAR + timedelta(days=100))  # the certificates of the cloud are good for two years
         assert device.connect().try_connect() is None  # it ended in the handshake
-        with (
-            up.web("est", device.me) as est,
-            pytest.raises(httpx.TransportError),
-        ):
+        with up.web("est", device.me) as est, pytest.raises(httpx.TransportError):
             est.get("/.well-known/est/cacerts")
         assert by_est(up, make_csr(new_key(), "device-2")).status_code == 200
         clock.set(timedelta(0))

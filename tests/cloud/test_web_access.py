@@ -15,7 +15,7 @@ from fleetpki.registry.models import ApiRole, CertificateState
 from fleetpki.web import server
 from fleetpki.web.connection import MAX_HEAD
 from fleetpki.web.logins import LIMIT, WINDOW_S, FailedLogins
-from tests.cloud.broker_fixtures import PATIENCE_S
+from tests.cloud.broker_fixtures import PATIENCE_S, client_hello
 from tests.cloud.doubles import make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
 
@@ -233,14 +233,6 @@ def test_who_begins_handshakes_and_ends_none_holds_up_nobody_and_is_left(
             assert client.get(f"{API}/devices").status_code == 200
         for connection in begun:
             assert ends(connection)
-
-
-def client_hello() -> bytes:
-    """The first words of a TLS handshake."""
-    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    with contextlib.suppress(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(to_client, from_client, server_hostname="x").do_handshake()
-    return from_client.read()
 
 
 def ends(connection: socket.socket) -> bool:
