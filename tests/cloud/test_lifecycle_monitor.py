@@ -3,7 +3,11 @@
 """The monitor renews what nears its end, repeats what got lost, and tells what needs a human."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from queue import SimpleQueue
+from threading import Event, Lock
+from typing import Any
 
 import pytest
 
@@ -25,6 +29,7 @@ from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key
 LIMIT = 1000
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+PATIENCE_S = 60
 
 
 @pytest.fixture
@@ -132,6 +137,96 @@ class TestRenewal:
         with fleet.ctx.sessions.begin() as session:
             session.add(registered)
             registered.state = state
+
+
+@pytest.mark.parametrize("registry", ["postgresql"], indirect=True, scope="session")
+class TestTwoMonitors:
+    """Of two processes on one server; a file has one writer at a time."""
+
+    @pytest.fixture
+    def devices(self, fleet: Fleet, clock: Clock) -> list[FakeDevice]:
+        devices = [fleet.device(f"sensor-{number}") for number in range(8)]
+        clock.now = active(fleet, devices[0]).not_after - timedelta(days=14)
+        return devices
+
+    def test_what_one_is_at_the_other_passes_over(
+        self, fleet: Fleet, devices: list[FakeDevice], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, may_go_on = self._first_stops(monkeypatch)
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(monitor.watch, replace(fleet.ctx), 3)
+            try:
+                looks.get(timeout=PATIENCE_S)
+                second = pool.submit(monitor.watch, replace(fleet.ctx), LIMIT)
+                assert second.result(timeout=PATIENCE_S) == monitor.Tally(looked_at=5, renewals=5)
+                assert not first.done()
+            finally:
+                may_go_on.set()
+            assert first.result(timeout=PATIENCE_S) == monitor.Tally(looked_at=3, renewals=3)
+        self._each_was_asked_once(fleet, devices)
+
+    def test_what_one_gave_up_the_next_pass_does(
+        self, fleet: Fleet, devices: list[FakeDevice], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, may_go_on = self._first_stops(monkeypatch, RuntimeError("killed"))
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(monitor.watch, replace(fleet.ctx), 3)
+            try:
+                looks.get(timeout=PATIENCE_S)
+                second = pool.submit(monitor.watch, replace(fleet.ctx), LIMIT)
+                assert second.result(timeout=PATIENCE_S).looked_at == 5
+            finally:
+                may_go_on.set()
+            with pytest.raises(RuntimeError, match="killed"):
+                first.result(timeout=PATIENCE_S)
+        assert monitor.watch(fleet.ctx, LIMIT) == monitor.Tally(looked_at=3, renewals=3)
+        self._each_was_asked_once(fleet, devices)
+
+    def test_repetitions_are_not_doubled_either(
+        self, fleet: Fleet, devices: list[FakeDevice], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monitor.watch(fleet.ctx, LIMIT)
+        fleet.delivered()
+        clock.advance(2 * MINUTE)
+        repeated, may_go_on = self._first_stops(monkeypatch, rule="say_again")
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(monitor.watch, replace(fleet.ctx), 3)
+            try:
+                repeated.get(timeout=PATIENCE_S)
+                second = pool.submit(monitor.watch, replace(fleet.ctx), LIMIT)
+                assert second.result(timeout=PATIENCE_S).repeated == 5
+            finally:
+                may_go_on.set()
+            assert first.result(timeout=PATIENCE_S).repeated == 3
+        assert len(asked(fleet)) == len(devices)
+        assert monitor.watch(fleet.ctx, LIMIT) == monitor.Tally()
+
+    @staticmethod
+    def _first_stops(
+        monkeypatch: pytest.MonkeyPatch, error: Exception | None = None, rule: str = "judge"
+    ) -> tuple[SimpleQueue[None], Event]:
+        """Who works on a device first says so, and waits until it may go on."""
+        reached, may_go_on, is_first = SimpleQueue[None](), Event(), Lock()
+        original = getattr(monitor, rule)
+
+        def stopping(*arguments: Any) -> Any:
+            if is_first.acquire(blocking=False):
+                reached.put(None)
+                assert may_go_on.wait(PATIENCE_S)
+                if error is not None:
+                    raise error
+            return original(*arguments)
+
+        monkeypatch.setattr(monitor, rule, stopping)
+        return reached, may_go_on
+
+    @staticmethod
+    def _each_was_asked_once(fleet: Fleet, devices: list[FakeDevice]) -> None:
+        assert len(asked(fleet)) == len(devices)
+        assert sorted(rotation.device_id for rotation in rotations(fleet)) == [
+            device.device_id for device in devices
+        ]
+        assert monitor.watch(fleet.ctx, LIMIT) == monitor.Tally()
 
 
 class TestFailure:
