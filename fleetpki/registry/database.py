@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, sessionmaker
 
 from fleetpki.errors import FleetError, RegistryUnavailable
+from fleetpki.registry import statistics
 from fleetpki.registry.models import Base
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def new_registry(database: Database) -> Iterator[Sessions]:
         raise FleetError(f"{name_of(engine)} has tables already", "name an empty database", exit_code=2)
     with engine.begin() as connection:
         _EVERYTHING.create_all(connection)
+        statistics.tell(connection, _EVERYTHING)
     try:
         yield _sessions(engine)
     except BaseException:

@@ -11,7 +11,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from fleetpki.errors import FleetError
+from fleetpki.registry import statistics
 from fleetpki.registry.database import name_of
+from fleetpki.registry.models import Base
 
 _HERE = Path(__file__).parent
 
@@ -29,6 +31,7 @@ def upgrade(engine: Engine) -> None:
     try:
         with engine.begin() as connection:
             command.upgrade(config(connection), "head")
+            statistics.tell(connection, Base.metadata)
     except CommandError as error:
         raise FleetError(
             f"{name_of(engine)} cannot be upgraded: {error}", "restore it from a backup"
