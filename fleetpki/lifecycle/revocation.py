@@ -54,6 +54,9 @@ def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor:
         certificate = queries.certificate(tx.session, certificate_id)
         if certificate is None:
             raise NotFound(f"no certificate {certificate_id}", "`fleetpki show` lists them")
+        if certificate.device_id is not None:  # it may be putting another in its place at this moment
+            known_device(tx, certificate.device_id)
+            tx.session.refresh(certificate)
         if certificate.state == CertificateState.REVOKED:
             return
         revoke(tx, certificate, reason)

@@ -68,16 +68,8 @@ def _queries(campaign: Campaign, now: datetime) -> Iterator[Select[Any]]:
     """The devices of a campaign without a rotation in it; ids named one by one are asked for in pieces."""
     selector = selector_of(campaign)
     in_it = _rotation_exists(Rotation.campaign_id == campaign.campaign_id)
-    query = (
-        select(Device.device_id)
-        .join(Certificate, Certificate.device_id == Device.device_id)
-        .where(
-            Device.state == DeviceState.ACTIVE,
-            Certificate.state == CertificateState.ACTIVE,
-            Certificate.not_after > now,
-            *_conditions(selector),
-            ~in_it,
-        )
+    query = select(Device.device_id).where(
+        Device.state == DeviceState.ACTIVE, Device.not_after > now, *_conditions(selector), ~in_it
     )
     if selector.device_ids is None:
         yield query
@@ -95,14 +87,23 @@ def _conditions(selector: Selector) -> Iterator[ColumnElement[bool]]:
     for name, value in selector.tags.items():
         yield _has_tag(name, value)
     if selector.issuer_id is not None:
-        yield Certificate.issuer_id == selector.issuer_id
+        yield _has_certificate_of(selector.issuer_id)
     if selector.expires_before is not None:
-        yield Certificate.not_after < selector.expires_before
+        yield Device.not_after < selector.expires_before
 
 
 def _has_tag(key: str, value: str) -> ColumnElement[bool]:
     tagged = select(DeviceTag.device_id).where(DeviceTag.key == key, DeviceTag.value == value)
     return Device.device_id.in_(tagged)
+
+
+def _has_certificate_of(issuer_id: str) -> ColumnElement[bool]:
+    active = select(Certificate.id).where(
+        Certificate.device_id == Device.device_id,
+        Certificate.state == CertificateState.ACTIVE,
+        Certificate.issuer_id == issuer_id,
+    )
+    return active.correlate(Device).exists()
 
 
 def _rotation_exists(condition: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -111,6 +111,7 @@ def activate(tx: Transaction, device: Device, certificate: Certificate) -> None:
         supersede(tx, former)
     certificate.state = CertificateState.ACTIVE
     certificate.activated_at = tx.now
+    device.not_after = certificate.not_after
     certificate.look_at = renewal.renew_at(device.device_id, certificate.not_before, certificate.not_after)
     look_again(tx, device.device_id, certificate)
     tx.audit("certificate.activated", device.device_id, certificate_id=certificate.certificate_id)
@@ -126,6 +127,7 @@ def activate_enrolled(tx: Transaction, device: Device, certificate: Certificate)
 
 def supersede(tx: Transaction, certificate: Certificate) -> None:
     """Retire a certificate that its device has replaced, and end its session."""
+    _leave_without_certificate(tx, certificate)
     certificate.state = CertificateState.SUPERSEDED
     certificate.superseded_at = tx.now
     certificate.look_at = None
@@ -135,7 +137,8 @@ def supersede(tx: Transaction, certificate: Certificate) -> None:
 
 
 def revoke(tx: Transaction, certificate: Certificate, reason: str) -> None:
-    """Withdraw a certificate for good, and end its session."""
+    """Withdraw a certificate for good, and end its session; a device's that is active under its lock."""
+    _leave_without_certificate(tx, certificate)
     certificate.look_at = None
     if certificate.device_id is not None:
         look_again(tx, certificate.device_id, certificate)
@@ -158,6 +161,12 @@ def revoke_all(tx: Transaction, certificates: Iterable[Certificate], reason: str
     for certificate in certificates:
         if certificate.state != CertificateState.REVOKED:
             revoke(tx, certificate, reason)
+
+
+def _leave_without_certificate(tx: Transaction, certificate: Certificate) -> None:
+    """Nothing is left that the device works with when this was it."""
+    if certificate.state == CertificateState.ACTIVE and certificate.device_id is not None:
+        tx.session.get_one(Device, certificate.device_id).not_after = None
 
 
 def look_again(tx: Transaction, device_id: str, certificate: Certificate) -> None:

@@ -6,6 +6,7 @@ Devices of a small but honest make go through rotations of every kind. After eve
 
 * every signature made belongs to a certificate on record (invariant 1);
 * a device has at most one operational certificate, and one more while it gets a new one (invariant 2);
+* the device's row says when that certificate ends;
 * a repeated request gets the same answer or none (invariant 4);
 * no state changed without an audit entry, and the chain holds (invariant 5);
 * the identity an honest device works with is admitted: whatever happens, nobody is locked out.
@@ -47,7 +48,14 @@ from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.issuer import Issuer, Plan
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import AuditEntry, Certificate, CertificateState, OutboxKind, Rotation
+from fleetpki.registry.models import (
+    AuditEntry,
+    Certificate,
+    CertificateState,
+    Device,
+    OutboxKind,
+    Rotation,
+)
 from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, ReusedRegistry, make_context, new_key
 
 HONEST = ("sensor-1", "sensor-2")
@@ -381,6 +389,15 @@ class Lifecycle(RuleBasedStateMachine):
         )
         with reading(self.fleet.ctx.sessions) as session:
             assert session.scalars(count).one() == 1
+
+    @invariant()
+    def a_device_says_when_its_certificate_ends(self) -> None:
+        active = select(Certificate.not_after).where(
+            Certificate.device_id == Device.device_id, Certificate.state == CertificateState.ACTIVE
+        )
+        query = select(Device.not_after, active.correlate(Device).scalar_subquery())
+        with reading(self.fleet.ctx.sessions) as session:
+            assert all(said == true for said, true in session.execute(query))
 
     @invariant()
     def no_honest_device_is_locked_out(self) -> None:

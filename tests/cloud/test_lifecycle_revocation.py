@@ -2,12 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is revoked is out at once, and nothing else is."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 import pytest
+from sqlalchemy import text
 
 from fleetpki.errors import FleetError
 from fleetpki.lifecycle import StatusState, revoke_certificate, revoke_device
+from fleetpki.lifecycle.parties import known_device
+from fleetpki.lifecycle.transitions import commit
+from fleetpki.registry import queries
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind, RotationState
-from tests.cloud.doubles import FakeDevice, Fleet, new_key
+from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key
 
 pytestmark = pytest.mark.both_databases
 
@@ -90,3 +99,46 @@ def test_what_does_not_exist_cannot_be_revoked(fleet: Fleet) -> None:
         with pytest.raises(FleetError) as caught:
             action(fleet.ctx, "nothing", "a test")
         assert caught.value.exit_code == 2
+
+
+def ends(fleet: Fleet, device: FakeDevice) -> datetime | None:
+    registered = fleet.registered(device.device_id)
+    assert registered is not None
+    return registered.not_after
+
+
+def test_a_device_says_when_its_certificate_ends(fleet: Fleet, device: FakeDevice, clock: Clock) -> None:
+    assert ends(fleet, device) == fleet.certificate(device.certificate_id).not_after
+    clock.advance(timedelta(days=1))
+    new = device.rotates(device.is_asked_to_rotate(), new_key())
+    assert ends(fleet, device) == fleet.certificate(new).not_after
+    revoke_certificate(fleet.ctx, new, "lost")
+    assert ends(fleet, device) is None
+    device.enroll("again", new_key())
+    assert ends(fleet, device) is None
+    device.says(StatusState.CONNECTED)
+    assert ends(fleet, device) == fleet.certificate(device.certificate_id).not_after
+    revoke_device(fleet.ctx, device.device_id, "stolen")
+    assert ends(fleet, device) is None
+
+
+def test_a_certificate_is_revoked_while_it_is_replaced(fleet: Fleet, device: FakeDevice) -> None:
+    rotation_id, former = device.is_asked_to_rotate(), device.certificate_id
+    new = device.requests(rotation_id, new_key()).certificate_id
+    waits = text("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.ctx.transaction("test", "commit", device.device_id) as tx:
+            registered = known_device(tx, device.device_id)
+            revoking = pool.submit(revoke_certificate, replace(fleet.ctx), former, "lost")
+            if tx.session.connection().dialect.name == "postgresql":
+                with reading(fleet.ctx.sessions) as session:
+                    while not session.scalar(waits) and not revoking.done():
+                        session.execute(text("SELECT pg_stat_clear_snapshot()"))
+            rotation = queries.rotation(tx.session, device.device_id, rotation_id)
+            certificate = queries.certificate(tx.session, new)
+            assert rotation is not None
+            assert certificate is not None
+            commit(tx, registered, rotation, certificate)
+        revoking.result()
+    assert fleet.state(former) == CertificateState.REVOKED
+    assert ends(fleet, device) == fleet.certificate(new).not_after

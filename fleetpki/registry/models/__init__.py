@@ -4,6 +4,7 @@
 
 from fleetpki.registry.models.base import Base, UtcDateTime
 from fleetpki.registry.models.certificates import (
+    IS_ACTIVE_CERTIFICATE,
     LIVE_CERTIFICATE,
     PENDING_CERTIFICATE,
     Authority,
@@ -26,6 +27,7 @@ from fleetpki.registry.models.devices import (
 from fleetpki.registry.models.messages import AuditEntry, OutboxKind, OutboxMessage
 from fleetpki.registry.models.operators import Alert, AlertEvent, AlertNotice, ApiRole, ApiToken
 from fleetpki.registry.models.rotations import (
+    IS_OPEN_ROTATION,
     OPEN_ROTATION,
     Campaign,
     CampaignState,
@@ -37,6 +39,8 @@ from fleetpki.registry.models.rotations import (
 from fleetpki.registry.models.trust import TrustDocument
 
 __all__ = [
+    "IS_ACTIVE_CERTIFICATE",
+    "IS_OPEN_ROTATION",
     "LIVE_CERTIFICATE",
     "OPEN_ROTATION",
     "PENDING_CERTIFICATE",

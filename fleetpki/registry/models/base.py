@@ -40,9 +40,10 @@ class Base(DeclarativeBase):
 
 def at_most_one(name: str, column: InstrumentedAttribute[Any], states: Iterable[StrEnum]) -> Index:
     """Let a value of the column occur once among the rows in one of these states."""
-    condition = _in_state(states)
+    condition = in_state(states)
     return Index(name, column, unique=True, sqlite_where=condition, postgresql_where=condition)
 
 
-def _in_state(states: Iterable[StrEnum]) -> TextClause:
-    return text(f"state IN ({', '.join(repr(state.value) for state in states)})")
+def in_state(states: Iterable[StrEnum], table: str = "") -> TextClause:
+    """Say that a row is in one of these states as an index does, so that the index is used."""
+    return text(f"{table and f'{table}.'}state IN ({', '.join(repr(state.value) for state in states)})")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from fleetpki.registry.models.base import Base, at_most_one
+from fleetpki.registry.models.base import Base, at_most_one, in_state
 from fleetpki.registry.models.operators import ApiRole
 
 
@@ -137,11 +137,13 @@ class RevocationList(Base):
     der: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+IS_ACTIVE_CERTIFICATE = in_state([CertificateState.ACTIVE], "certificates")
+
 at_most_one("one_active_certificate", Certificate.device_id, (CertificateState.ACTIVE,))
 at_most_one("one_pending_certificate", Certificate.device_id, PENDING_CERTIFICATE)
 Index("certificates_by_expiry", Certificate.state, Certificate.not_after, Certificate.id)
 Index("certificates_by_state", Certificate.state, Certificate.id)
-Index("certificates_by_issuer", Certificate.issuer_id, Certificate.id)
+Index("certificates_by_issuer", Certificate.issuer_id, Certificate.state, Certificate.id)
 _OF_OTHERS = text("role <> 'device'")
 Index(
     "certificates_of_others",
@@ -152,9 +154,12 @@ Index(
 )
 _WATCHED = text("look_at IS NOT NULL")
 Index("certificates_by_look", Certificate.look_at, sqlite_where=_WATCHED, postgresql_where=_WATCHED)
+_WITHDRAWN = text("revoked_at IS NOT NULL")
+Index(
+    "certificates_by_revocation", Certificate.revoked_at, sqlite_where=_WITHDRAWN, postgresql_where=_WITHDRAWN
+)
 _OF_CLOUD = text("role IN ('broker', 'service')")
 Index("certificates_of_the_cloud", Certificate.role, sqlite_where=_OF_CLOUD, postgresql_where=_OF_CLOUD)
 _OF_PEOPLE = text("api_role IS NOT NULL")
 Index("certificates_of_people", Certificate.common_name, sqlite_where=_OF_PEOPLE, postgresql_where=_OF_PEOPLE)
 Index("certificates_by_batch", Certificate.batch, Certificate.recorded_at)
-Index("certificates_by_partition", Certificate.issuer_id, Certificate.crl_partition, Certificate.state)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleetpki.registry.models.base import Base, at_most_one
@@ -70,6 +70,8 @@ class Device(Base):
     """Written by ``registry.tags``, which also writes the rows they are found by."""
     version: Mapped[int] = mapped_column()
     reenroll_until: Mapped[datetime | None]
+    not_after: Mapped[datetime | None]
+    """The end of the certificate it works with, to find devices by; written by ``lifecycle.transitions``."""
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's declaration
 
@@ -115,7 +117,22 @@ class Claim(Base):
 
 
 Index("devices_by_state", Device.state, Device.device_id)
-Index("devices_by_group", Device.group, Device.device_id)
-Index("devices_by_batch", Device.batch, Device.device_id)
+Index("devices_by_group", Device.group, Device.state, Device.device_id)
+Index("devices_by_batch", Device.batch, Device.state, Device.device_id)
+_AT_WORK = text("not_after IS NOT NULL")
+for _name, _columns in (
+    ("devices_by_expiry", ()),
+    ("devices_by_group_and_expiry", (Device.group,)),
+    ("devices_by_batch_and_expiry", (Device.batch,)),
+):
+    Index(
+        _name,
+        *_columns,
+        Device.state,
+        Device.not_after,
+        Device.device_id,
+        sqlite_where=_AT_WORK,
+        postgresql_where=_AT_WORK,
+    )
 Index("claims_by_state", Claim.state, Claim.id)
 at_most_one("one_waiting_claim", Claim.device_id, (ClaimState.WAITING,))

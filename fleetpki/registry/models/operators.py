@@ -73,3 +73,4 @@ class AlertNotice(Base):
 
 _OPEN = text("cleared_at IS NULL")
 Index("one_open_alert", Alert.subject, Alert.kind, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("open_alerts", Alert.id, sqlite_where=_OPEN, postgresql_where=_OPEN)

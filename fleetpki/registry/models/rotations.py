@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetpki.registry.models.base import Base, at_most_one
+from fleetpki.registry.models.base import Base, at_most_one, in_state
 from fleetpki.registry.models.certificates import Certificate
 
 
@@ -107,8 +107,26 @@ class Rotation(Base):
     new: Mapped[Certificate | None] = relationship(foreign_keys=[new_key], lazy="joined")
 
 
+IS_OPEN_ROTATION = in_state(OPEN_ROTATION, "rotations")
+
 at_most_one("one_open_rotation", Rotation.device_id, OPEN_ROTATION)
 Index("rotations_by_state", Rotation.state, Rotation.device_id, Rotation.rotation_id)
-Index("rotations_by_campaign", Rotation.campaign_id, Rotation.created_at)
+_OF_CAMPAIGN = text("campaign_id IS NOT NULL")
+Index(
+    "rotations_by_campaign",
+    Rotation.campaign_id,
+    Rotation.state,
+    Rotation.device_id,
+    Rotation.rotation_id,
+    sqlite_where=_OF_CAMPAIGN,
+    postgresql_where=_OF_CAMPAIGN,
+)
+Index(
+    "rotations_by_campaign_and_time",
+    Rotation.campaign_id,
+    Rotation.created_at,
+    sqlite_where=_OF_CAMPAIGN,
+    postgresql_where=_OF_CAMPAIGN,
+)
 _REPEATED = text("repeat_at IS NOT NULL")
 Index("rotations_by_repeat", Rotation.repeat_at, sqlite_where=_REPEATED, postgresql_where=_REPEATED)

@@ -28,6 +28,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("alerts", schema=None) as batch_op:
         batch_op.create_index(
+            "open_alerts",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("cleared_at IS NULL"),
+            postgresql_where=sa.text("cleared_at IS NULL"),
+        )
+        batch_op.create_index(
             "one_open_alert",
             ["subject", "kind"],
             unique=True,
@@ -177,6 +184,7 @@ def upgrade() -> None:
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("reenroll_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["batch"],
             ["batches.name"],
@@ -184,8 +192,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device_id"),
     )
     with op.batch_alter_table("devices", schema=None) as batch_op:
-        batch_op.create_index("devices_by_batch", ["batch", "device_id"], unique=False)
-        batch_op.create_index("devices_by_group", ["group", "device_id"], unique=False)
+        batch_op.create_index("devices_by_batch", ["batch", "state", "device_id"], unique=False)
+        batch_op.create_index(
+            "devices_by_batch_and_expiry",
+            ["batch", "state", "not_after", "device_id"],
+            unique=False,
+            sqlite_where=sa.text("not_after IS NOT NULL"),
+            postgresql_where=sa.text("not_after IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "devices_by_expiry",
+            ["state", "not_after", "device_id"],
+            unique=False,
+            sqlite_where=sa.text("not_after IS NOT NULL"),
+            postgresql_where=sa.text("not_after IS NOT NULL"),
+        )
+        batch_op.create_index("devices_by_group", ["group", "state", "device_id"], unique=False)
+        batch_op.create_index(
+            "devices_by_group_and_expiry",
+            ["group", "state", "not_after", "device_id"],
+            unique=False,
+            sqlite_where=sa.text("not_after IS NOT NULL"),
+            postgresql_where=sa.text("not_after IS NOT NULL"),
+        )
         batch_op.create_index("devices_by_state", ["state", "device_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_devices_trust_sent"), ["trust_sent"], unique=False)
 
@@ -247,7 +276,7 @@ def upgrade() -> None:
     with op.batch_alter_table("certificates", schema=None) as batch_op:
         batch_op.create_index("certificates_by_batch", ["batch", "recorded_at"], unique=False)
         batch_op.create_index("certificates_by_expiry", ["state", "not_after", "id"], unique=False)
-        batch_op.create_index("certificates_by_issuer", ["issuer_id", "id"], unique=False)
+        batch_op.create_index("certificates_by_issuer", ["issuer_id", "state", "id"], unique=False)
         batch_op.create_index(
             "certificates_by_look",
             ["look_at"],
@@ -256,7 +285,11 @@ def upgrade() -> None:
             postgresql_where=sa.text("look_at IS NOT NULL"),
         )
         batch_op.create_index(
-            "certificates_by_partition", ["issuer_id", "crl_partition", "state"], unique=False
+            "certificates_by_revocation",
+            ["revoked_at"],
+            unique=False,
+            sqlite_where=sa.text("revoked_at IS NOT NULL"),
+            postgresql_where=sa.text("revoked_at IS NOT NULL"),
         )
         batch_op.create_index("certificates_by_state", ["state", "id"], unique=False)
         batch_op.create_index(
@@ -384,7 +417,20 @@ def upgrade() -> None:
             sqlite_where=sa.text("state IN ('requested', 'accepted', 'issued', 'staged', 'committing')"),
             postgresql_where=sa.text("state IN ('requested', 'accepted', 'issued', 'staged', 'committing')"),
         )
-        batch_op.create_index("rotations_by_campaign", ["campaign_id", "created_at"], unique=False)
+        batch_op.create_index(
+            "rotations_by_campaign",
+            ["campaign_id", "state", "device_id", "rotation_id"],
+            unique=False,
+            sqlite_where=sa.text("campaign_id IS NOT NULL"),
+            postgresql_where=sa.text("campaign_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "rotations_by_campaign_and_time",
+            ["campaign_id", "created_at"],
+            unique=False,
+            sqlite_where=sa.text("campaign_id IS NOT NULL"),
+            postgresql_where=sa.text("campaign_id IS NOT NULL"),
+        )
         batch_op.create_index(
             "rotations_by_repeat",
             ["repeat_at"],
