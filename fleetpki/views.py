@@ -20,7 +20,7 @@ Data = dict[str, Any]
 SHORT_ID = 16
 
 
-def device_data(device: Device, active: Certificate | None) -> Data:
+def device_data(device: Device, certificate_id: str | None) -> Data:
     """A device and the certificate it works with."""
     return {
         "device_id": device.device_id,
@@ -29,8 +29,8 @@ def device_data(device: Device, active: Certificate | None) -> Data:
         "group": device.group,
         "tags": device.tags,
         "version": device.version,
-        "certificate_id": active.certificate_id if active else None,
-        "not_after": _time(active.not_after if active else None),
+        "certificate_id": certificate_id,
+        "not_after": _time(device.not_after),
         "generation": device.generation,
         "created_at": _time(device.created_at),
         "last_seen_at": _time(device.last_seen_at),

@@ -33,36 +33,42 @@ def devices(
         str | None, typer.Option(metavar="30d", help="Only whose certificate ends within this time (d or h).")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this device.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Go on where the list before ended; it said so.")
+    ] = None,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """List devices by id, each with the certificate it works with.
+    """List devices by id, or by the end of their certificates; each with the certificate it works with.
 
     Example: *fleetpki devices --group cellar --expires-within 30d*
     """
     fleet = Fleet.open(directory)
     with reading(fleet.sessions) as session:
-        page = pages.devices(
-            session,
-            after=after,
-            limit=limit,
-            state=state,
-            group=group,
-            batch=batch,
-            tag=_tag(tag) if tag else None,
-            expires_before=fleet.context.clock() + _duration(expires_within) if expires_within else None,
+        listed = pages.as_many(
+            limit,
+            after,
+            lambda place, missing: pages.devices(
+                session,
+                after=place,
+                limit=missing,
+                state=state,
+                group=group,
+                batch=batch,
+                tag=_tag(tag) if tag else None,
+                expires_before=fleet.context.clock() + _duration(expires_within) if expires_within else None,
+            ),
         )
-        active = pages.active_certificates(session, page)
-        found = [views.device_data(device, active.get(device.device_id)) for device in page]
+        certificates = pages.certificate_ids(session, listed.rows)
+        found = [views.device_data(device, certificates.get(device.device_id)) for device in listed.rows]
     people = (
         views.device_table(found)
         if found
         else "No devices yet, or none like this: they appear when they enrol."
     )
     present(as_json, found, people)
-    if len(found) == limit:
-        complain(f"there may be more: --after {found[-1]['device_id']}")
+    if listed.next is not None:
+        complain(f"there may be more: --after {listed.next}")
 
 
 @app.command()
@@ -131,10 +137,8 @@ def resume(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Jso
 def show(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
     """Show one device: its certificates and its rotations, oldest first."""
     with reading(Fleet.open(directory).sessions) as session:
-        device = views.device_data(
-            _known(queries.device(session, device_id), device_id),
-            queries.active_certificate(session, device_id),
-        )
+        known = _known(queries.device(session, device_id), device_id)
+        device = views.device_data(known, pages.certificate_ids(session, [known]).get(device_id))
         certificates = [views.certificate_data(each) for each in queries.certificates(session, device_id)]
         rotations = [views.rotation_data(each) for each in queries.rotations(session, device_id)]
     present(

@@ -29,7 +29,7 @@ def list_(
     state = None if every else ClaimState.WAITING
     with reading(Fleet.open(directory).sessions) as session:
         claims = pages.claims(session, after=None, limit=limit, state=state)
-        found = [views.claim_data(claim) for claim in claims]
+        found = [views.claim_data(claim) for claim in claims.rows]
     present(as_json, found, views.claim_table(found) if found else "No claims wait.")
 
 

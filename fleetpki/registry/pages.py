@@ -1,15 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Long lists in pages: each begins after the last entry of the one before, so all cost the same."""
+"""Long lists in pages: each begins where the one before ended, so all cost the same.
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+A page may have fewer entries than it could, even none, when many rows had to be looked at that are not
+wanted: the list ends where ``next`` is None.
+"""
 
-from sqlalchemy import Select, select, text, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.sql.base import ExecutableOption
+
+from fleetpki.errors import FleetError
+from fleetpki.registry.certificate_walks import CertificateWalks
+from fleetpki.registry.device_walks import DeviceWalks, Wanted
 from fleetpki.registry.models import (
+    IS_ACTIVE_CERTIFICATE,
+    IS_OPEN_ROTATION,
     OPEN_ROTATION,
     Alert,
     AllowedDevice,
@@ -21,14 +32,34 @@ from fleetpki.registry.models import (
     ClaimState,
     Device,
     DeviceState,
-    DeviceTag,
     Role,
     Rotation,
     RotationState,
 )
+from fleetpki.registry.walks import Key, Range, Row, Walk, best
 
-#: As the index says it: with that the few certificates of others are found among those of devices.
-_OF_OTHERS = text("certificates.role <> 'device'")
+Place = TypeVar("Place")
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row, Place]):
+    """A part of a list, and the place the next one begins behind; None at the end."""
+
+    rows: Sequence[Row]
+    next: Place | None
+
+
+def as_many(
+    limit: int, after: Place | None, page: Callable[[Place | None, int], Page[Row, Place]]
+) -> Page[Row, Place]:
+    """Short pages one after another, for who would rather wait than ask again."""
+    first = page(after, limit)
+    rows, place = list(first.rows), first.next
+    while place is not None and len(rows) < limit:
+        following = page(place, limit - len(rows))
+        rows += following.rows
+        place = following.next
+    return Page(rows, place)
 
 
 def devices(
@@ -42,48 +73,35 @@ def devices(
     tag: tuple[str, str] | None = None,
     prefix: str | None = None,
     expires_before: datetime | None = None,
-) -> Sequence[Device]:
+) -> Page[Device, str]:
     """Devices by id; those whose certificates end before a time by that, the first to end first."""
-    query = _only(select(Device), {Device.state: state, Device.group: group, Device.batch: batch})
-    if prefix is not None:
-        query = query.where(Device.device_id < prefix + "\x7f")
-        if after is None or after < prefix:  # of two beginnings a database may choose the one far away
-            query = query.where(Device.device_id >= prefix)
-    key: Any = Device.device_id
-    if tag is not None:
-        query = query.join(DeviceTag, DeviceTag.device_id == Device.device_id)
-        query = query.where(DeviceTag.key == tag[0], DeviceTag.value == tag[1])
-        key = DeviceTag.device_id
-    if expires_before is not None:
-        return session.scalars(_by_expiry(query, expires_before, after).limit(limit)).all()
+    wanted = Wanted(state, group, batch, tag, prefix, expires_before)
+    place: Key | None = None
     if after is not None:
-        query = query.where(key > after)
-    return session.scalars(query.order_by(key).limit(limit)).all()
+        place = (after,) if expires_before is None else _time_and_id(after)
+    found, end = _rows(session, DeviceWalks(wanted, place).best(session), place, limit)
+    if end is None or expires_before is None:
+        return Page(found, None if end is None else end[0])
+    return Page(found, f"{end[0].isoformat().replace('+00:00', 'Z')}/{end[1]}")
 
 
-def _by_expiry(query: Select[Any], before: datetime, after: str | None) -> Select[Any]:
-    position = tuple_(Certificate.not_after, Certificate.id)
-    query = query.join(Certificate, Certificate.device_id == Device.device_id).where(
-        Certificate.state == CertificateState.ACTIVE, Certificate.not_after < before
-    )
-    if after is not None:
-        reached = aliased(Certificate)
-        query = query.where(
-            position
-            > select(reached.not_after, reached.id)
-            .where(reached.device_id == after, reached.state == CertificateState.ACTIVE)
-            .scalar_subquery()
-        )
-    return query.order_by(Certificate.not_after, Certificate.id)
+def _time_and_id(after: str) -> Key:
+    """A place among devices by the end of their certificates; it stays where it is when one is renewed."""
+    at, _, device_id = after.partition("/")
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC), device_id
+    except (ValueError, OverflowError) as error:
+        raise FleetError(
+            f"{after!r} is no place in a list by time", "pass on what came with the page before", exit_code=2
+        ) from error
 
 
-def active_certificates(session: Session, found: Sequence[Device]) -> dict[str | None, Certificate]:
+def certificate_ids(session: Session, found: Sequence[Device]) -> dict[str | None, str | None]:
     """What these devices work with, by device id."""
-    query = select(Certificate).where(
-        Certificate.device_id.in_([device.device_id for device in found]),
-        Certificate.state == CertificateState.ACTIVE,
+    query = select(Certificate.device_id, Certificate.certificate_id).where(
+        Certificate.device_id.in_([device.device_id for device in found]), IS_ACTIVE_CERTIFICATE
     )
-    return {certificate.device_id: certificate for certificate in session.scalars(query)}
+    return {device_id: certificate_id for device_id, certificate_id in session.execute(query)}  # noqa: C416
 
 
 def certificates(
@@ -96,20 +114,15 @@ def certificates(
     role: Role | None = None,
     issuer_id: str | None = None,
     expires_before: datetime | None = None,
-) -> Sequence[Certificate]:
-    """Certificates, newest first."""
-    wanted = {
-        Certificate.device_id: device_id,
-        Certificate.state: state,
-        Certificate.role: role,
-        Certificate.issuer_id: issuer_id,
-    }
-    query = _only(select(Certificate), wanted)
-    if role is not None and role != Role.DEVICE:
-        query = query.where(_OF_OTHERS)
-    if expires_before is not None:
-        query = query.where(Certificate.not_after < expires_before)
-    return session.scalars(_newest_first(query, Certificate.id, after).limit(limit)).all()
+) -> Page[Certificate, int]:
+    """Certificates, newest first; those that end before a time by that, the first to end first."""
+    place: Key | None = None
+    if after is not None:
+        until = select(Certificate.not_after).where(Certificate.id == after)
+        place = (after,) if expires_before is None else (session.scalar(until), after)
+    walk = CertificateWalks(device_id, state, role, issuer_id, expires_before).best(session)
+    found, end = _rows(session, walk, place, limit)
+    return Page(found, None if end is None else end[-1])
 
 
 def rotations(
@@ -121,47 +134,60 @@ def rotations(
     is_open: bool = False,
     device_id: str | None = None,
     campaign_id: str | None = None,
-) -> Sequence[Rotation]:
+) -> Page[Rotation, tuple[str, str]]:
     """Rotations by device and id."""
-    wanted = {Rotation.state: state, Rotation.device_id: device_id, Rotation.campaign_id: campaign_id}
-    query = _only(select(Rotation), wanted)
-    if is_open:
-        query = query.where(Rotation.state.in_(OPEN_ROTATION))
-    if after is not None:
-        query = query.where(tuple_(Rotation.device_id, Rotation.rotation_id) > after)
-    return session.scalars(query.order_by(Rotation.device_id, Rotation.rotation_id).limit(limit)).all()
+    states = [
+        each for each in RotationState if state in (None, each) and (not is_open or each in OPEN_ROTATION)
+    ]
+    if not states:
+        return Page([], None)
+    rows: Range = select(Rotation.device_id, Rotation.rotation_id)
+    if device_id is not None:
+        of_campaign = [] if campaign_id is None else [Rotation.campaign_id == campaign_id]
+        walk = Walk(
+            Rotation,
+            [rows.where(Rotation.device_id == device_id)],
+            [Rotation.state.in_(states), *of_campaign],
+        )
+    elif campaign_id is not None:
+        rows = rows.where(Rotation.campaign_id == campaign_id)
+        walk = Walk(Rotation, [rows.where(Rotation.state == each) for each in states])
+    elif state is not None:
+        walk = Walk(Rotation, [rows.where(Rotation.state == each) for each in states])
+    else:
+        walk = Walk(Rotation, [rows.where(IS_OPEN_ROTATION) if is_open else rows])
+    of_keys = (
+        joinedload(certificate).load_only(Certificate.certificate_id)
+        for certificate in (Rotation.old, Rotation.new)
+    )
+    found, end = _rows(session, walk, after, limit, *of_keys)
+    return Page(found, None if end is None else (end[0], end[1]))
 
 
 def claims(
     session: Session, *, after: int | None, limit: int, state: ClaimState | None = None
-) -> Sequence[Claim]:
+) -> Page[Claim, int]:
     """Enrolments in quarantine, newest first."""
-    query = _newest_first(_only(select(Claim), {Claim.state: state}), Claim.id, after)
-    return session.scalars(query.limit(limit)).all()
+    rows = select(Claim.id)
+    walk = Walk(Claim, [rows if state is None else rows.where(Claim.state == state)], backwards=True)
+    return _numbered(session, walk, after, limit)
 
 
-def allowed_devices(session: Session, *, after: str | None, limit: int) -> Sequence[AllowedDevice]:
+def allowed_devices(session: Session, *, after: str | None, limit: int) -> Page[AllowedDevice, str]:
     """The allow-list by device id."""
-    query = select(AllowedDevice)
-    if after is not None:
-        query = query.where(AllowedDevice.device_id > after)
-    return session.scalars(query.order_by(AllowedDevice.device_id).limit(limit)).all()
+    return _named(session, Walk(AllowedDevice, [select(AllowedDevice.device_id)]), after, limit)
 
 
-def alerts(session: Session, *, after: int | None, limit: int, is_open: bool = False) -> Sequence[Alert]:
+def alerts(session: Session, *, after: int | None, limit: int, is_open: bool = False) -> Page[Alert, int]:
     """Alerts, newest first."""
-    query = select(Alert)
-    if is_open:
-        query = query.where(Alert.cleared_at.is_(None))
-    return session.scalars(_newest_first(query, Alert.id, after).limit(limit)).all()
+    rows = select(Alert.id)
+    walk = Walk(Alert, [rows.where(Alert.cleared_at.is_(None)) if is_open else rows], backwards=True)
+    return _numbered(session, walk, after, limit)
 
 
-def campaigns(session: Session, *, after: str | None, limit: int) -> Sequence[Campaign]:
+def campaigns(session: Session, *, after: str | None, limit: int) -> Page[Campaign, str]:
     """Campaigns by id."""
-    query = select(Campaign)
-    if after is not None:
-        query = query.where(Campaign.campaign_id > after)
-    return session.scalars(query.order_by(Campaign.campaign_id).limit(limit)).all()
+    return _named(session, Walk(Campaign, [select(Campaign.campaign_id)]), after, limit)
 
 
 def audit_entries(
@@ -171,18 +197,42 @@ def audit_entries(
     limit: int,
     subject: str | None = None,
     actor: str | None = None,
-) -> Sequence[AuditEntry]:
+) -> Page[AuditEntry, int]:
     """The audit chain, newest first."""
-    query = _only(select(AuditEntry), {AuditEntry.subject: subject, AuditEntry.actor: actor})
-    return session.scalars(_newest_first(query, AuditEntry.seq, after).limit(limit)).all()
+    rows = select(AuditEntry.seq)
+    conditions = [
+        column == value
+        for column, value in ((AuditEntry.subject, subject), (AuditEntry.actor, actor))
+        if value is not None
+    ]
+    walks = [
+        Walk(
+            AuditEntry, [rows.where(each)], [test for test in conditions if test is not each], backwards=True
+        )
+        for each in conditions
+    ]
+    walk = best(session, walks or [Walk(AuditEntry, [rows], backwards=True)])
+    return _numbered(session, walk, after, limit)
 
 
-def _only(query: Select[Any], wanted: dict[Any, Any]) -> Select[Any]:
-    """Only what has these values; None is any."""
-    return query.where(*(column == value for column, value in wanted.items() if value is not None))
+def _numbered(session: Session, walk: Walk[Row], after: int | None, limit: int) -> Page[Row, int]:
+    found, end = _rows(session, walk, None if after is None else (after,), limit)
+    return Page(found, None if end is None else end[0])
 
 
-def _newest_first(query: Select[Any], key: InstrumentedAttribute[int], after: int | None) -> Select[Any]:
-    if after is not None:
-        query = query.where(key < after)
-    return query.order_by(key.desc())
+def _named(session: Session, walk: Walk[Row], after: str | None, limit: int) -> Page[Row, str]:
+    found, end = _rows(session, walk, None if after is None else (after,), limit)
+    return Page(found, None if end is None else end[0])
+
+
+def _rows(
+    session: Session, walk: Walk[Row], after: Key | None, limit: int, *options: ExecutableOption
+) -> tuple[Sequence[Row], Key | None]:
+    """The rows themselves; what they are ordered by ends with what they are identified by."""
+    stretch = walk.take(session, after, limit)
+    identity = inspect(walk.table).primary_key
+    wanted = [key[-len(identity) :] for key in stretch.found]
+    of_these = (column.in_({key[place] for key in wanted}) for place, column in enumerate(identity))
+    query = select(walk.table).where(*of_these).options(*options)
+    found = {inspect(row).identity: row for row in session.scalars(query)}
+    return [found[key] for key in wanted], stretch.end

@@ -137,7 +137,7 @@ def test_a_claim_to_be_a_device_at_work_waits_for_a_human(web: Web, claimant: ht
     assert answer.status_code == 202
     assert int(answer.headers["retry-after"]) > 0
     with reading(web.ctx.sessions) as session:
-        (waiting,) = pages.claims(session, after=None, limit=10)
+        (waiting,) = pages.claims(session, after=None, limit=10).rows
     quarantine.approve_claim(web.ctx, waiting.id)
     assert claimant.post(f"{EST}/simpleenroll", content=claim).status_code == 200
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.both_databases
 
 def claims(fleet: Fleet, state: ClaimState | None = None) -> list[Claim]:
     with reading(fleet.ctx.sessions) as session:
-        return list(pages.claims(session, after=None, limit=10, state=state))
+        return list(pages.claims(session, after=None, limit=10, state=state).rows)
 
 
 @pytest.fixture

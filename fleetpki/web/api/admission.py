@@ -12,7 +12,7 @@ from fleetpki.lifecycle.allow_list import AllowedEntry
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import ClaimState
-from fleetpki.web.api.models import AllowedOut, ClaimOut, Page
+from fleetpki.web.api.models import AllowedOut, ClaimOut, Page, number
 from fleetpki.web.api.types import After, AfterName, DeviceId, Limit, Name
 from fleetpki.web.security import Ctx, Operator, Viewer
 
@@ -45,9 +45,9 @@ class Changed(BaseModel):
 def list_allowed(_caller: Viewer, ctx: Ctx, after: AfterName = None, limit: Limit = 100) -> Page[AllowedOut]:
     """A page of the allow-list, by device id."""
     with reading(ctx.sessions) as session:
-        found = pages.allowed_devices(session, after=after, limit=limit)
-    items = [AllowedOut.model_validate(line) for line in found]
-    return Page(items=items, next=found[-1].device_id if len(found) == limit else None)
+        page = pages.allowed_devices(session, after=after, limit=limit)
+    items = [AllowedOut.model_validate(line) for line in page.rows]
+    return Page(items=items, next=page.next)
 
 
 @router.post("/allow-list", summary="Allow devices")
@@ -71,9 +71,9 @@ def list_claims(
 ) -> Page[ClaimOut]:
     """Who claims to be a device that is at work already; newest first."""
     with reading(ctx.sessions) as session:
-        found = pages.claims(session, after=after, limit=limit, state=state)
-    items = [ClaimOut.model_validate(claim) for claim in found]
-    return Page(items=items, next=str(found[-1].id) if len(found) == limit else None)
+        page = pages.claims(session, after=after, limit=limit, state=state)
+    items = [ClaimOut.model_validate(claim) for claim in page.rows]
+    return Page(items=items, next=number(page.next))
 
 
 @router.post("/claims/{claim_id}/approve", summary="Approve a claim")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fleetpki.lifecycle import alerts
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
-from fleetpki.web.api.models import AlertOut, Page
+from fleetpki.web.api.models import AlertOut, Page, number
 from fleetpki.web.api.types import After, Limit
 from fleetpki.web.security import Ctx, Operator, Viewer
 
@@ -26,9 +26,9 @@ def list_alerts(
 ) -> Page[AlertOut]:
     """A page of alerts, newest first."""
     with reading(ctx.sessions) as session:
-        found = pages.alerts(session, after=after, limit=limit, is_open=is_open)
-    items = [AlertOut.model_validate(alert) for alert in found]
-    return Page(items=items, next=str(found[-1].id) if len(found) == limit else None)
+        page = pages.alerts(session, after=after, limit=limit, is_open=is_open)
+    items = [AlertOut.model_validate(alert) for alert in page.rows]
+    return Page(items=items, next=number(page.next))
 
 
 @router.post("/{alert_id}/acknowledge", summary="Acknowledge an alert")

@@ -16,7 +16,7 @@ from fleetpki.lifecycle import Context
 from fleetpki.registry import audit, pages
 from fleetpki.registry.audit import Head
 from fleetpki.registry.database import reading
-from fleetpki.web.api.models import AuditEntryOut, Page
+from fleetpki.web.api.models import AuditEntryOut, Page, number
 from fleetpki.web.api.types import After, Limit, NameFilter, Time
 from fleetpki.web.security import Ctx, Viewer
 
@@ -43,9 +43,9 @@ def list_entries(
 ) -> Page[AuditEntryOut]:
     """A page of the chain, newest first: who did what, and what was refused."""
     with reading(ctx.sessions) as session:
-        found = pages.audit_entries(session, after=after, limit=limit, subject=subject, actor=actor)
-    items = [AuditEntryOut.model_validate(entry) for entry in found]
-    return Page(items=items, next=str(found[-1].seq) if len(found) == limit else None)
+        page = pages.audit_entries(session, after=after, limit=limit, subject=subject, actor=actor)
+    items = [AuditEntryOut.model_validate(entry) for entry in page.rows]
+    return Page(items=items, next=number(page.next))
 
 
 @router.get("/verification", summary="Verify the audit chain")

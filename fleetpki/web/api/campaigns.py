@@ -47,9 +47,9 @@ def list_campaigns(
 ) -> Page[CampaignOut]:
     """A page of campaigns, by id."""
     with reading(ctx.sessions) as session:
-        found = pages.campaigns(session, after=after, limit=limit)
-    items = [CampaignOut.model_validate(each) for each in found]
-    return Page(items=items, next=found[-1].campaign_id if len(found) == limit else None)
+        page = pages.campaigns(session, after=after, limit=limit)
+    items = [CampaignOut.model_validate(each) for each in page.rows]
+    return Page(items=items, next=page.next)
 
 
 @router.post("", status_code=201, summary="Begin a campaign")

@@ -11,7 +11,7 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import ApiRole, Certificate, CertificateState, Role
 from fleetpki.web.api.devices import WithReason
-from fleetpki.web.api.models import CertificateOut, Page
+from fleetpki.web.api.models import CertificateOut, Page, number
 from fleetpki.web.api.types import After, CertificateId, Limit, NameFilter, Time
 from fleetpki.web.security import AccessRefused, Ctx, Operator, Viewer
 
@@ -34,9 +34,9 @@ def list_certificates(
     issuer_id: NameFilter = None,
     expires_before: Time | None = None,
 ) -> Page[CertificateOut]:
-    """A page of certificates, newest first; every filter narrows it down."""
+    """A page of certificates, newest first, or by their ends; every filter narrows it down."""
     with reading(ctx.sessions) as session:
-        found = pages.certificates(
+        page = pages.certificates(
             session,
             after=after,
             limit=limit,
@@ -46,8 +46,8 @@ def list_certificates(
             issuer_id=issuer_id,
             expires_before=expires_before,
         )
-    items = [CertificateOut.model_validate(certificate) for certificate in found]
-    return Page(items=items, next=str(found[-1].id) if len(found) == limit else None)
+    items = [CertificateOut.model_validate(certificate) for certificate in page.rows]
+    return Page(items=items, next=number(page.next))
 
 
 @router.get("/{certificate_id}", summary="Show a certificate")

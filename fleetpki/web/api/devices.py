@@ -72,10 +72,10 @@ def list_devices(
     prefix: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
     expires_before: Time | None = None,
 ) -> Page[DeviceOut]:
-    """A page of devices, by id; every filter narrows it down."""
+    """A page of devices, by id, or by the end of their certificates; every filter narrows it down."""
     key, _, value = (tag or "").partition(":")
     with reading(ctx.sessions) as session:
-        found = pages.devices(
+        page = pages.devices(
             session,
             after=after,
             limit=limit,
@@ -86,9 +86,9 @@ def list_devices(
             prefix=prefix,
             expires_before=expires_before,
         )
-        active = pages.active_certificates(session, found)
-    items = [DeviceOut.of(device, active.get(device.device_id)) for device in found]
-    return Page(items=items, next=found[-1].device_id if len(found) == limit else None)
+        certificates = pages.certificate_ids(session, page.rows)
+    items = [DeviceOut.of(device, certificates.get(device.device_id)) for device in page.rows]
+    return Page(items=items, next=page.next)
 
 
 @router.get("/{device_id}", summary="Show a device")
@@ -173,9 +173,9 @@ def issue(caller: Operator, ctx: Ctx, device_id: DeviceId, body: CertificationRe
 def _shown(ctx: Context, device_id: str, response: Response | None = None) -> DeviceOut:
     with reading(ctx.sessions) as session:
         device = queries.device(session, device_id)
-        active = queries.active_certificate(session, device_id)
-    if device is None:
-        raise NotFound(f"no device {device_id}")
+        if device is None:
+            raise NotFound(f"no device {device_id}")
+        certificates = pages.certificate_ids(session, [device])
     if response is not None:
         response.headers["ETag"] = f'"{device.version}"'
-    return DeviceOut.of(device, active)
+    return DeviceOut.of(device, certificates.get(device_id))

@@ -12,7 +12,6 @@ from fleetpki.registry.models import (
     AuthorityKind,
     AuthorityState,
     CampaignState,
-    Certificate,
     CertificateState,
     ClaimState,
     Device,
@@ -34,10 +33,17 @@ class FromRegistry(BaseModel):
 
 
 class Page(BaseModel, Generic[Entry]):
-    """A part of a long list."""
+    """A part of a long list; short, even empty, when much had to be looked at that is not wanted."""
 
     items: list[Entry]
-    next: Annotated[str | None, Field(description="Pass it as `after` to get the next page")] = None
+    next: Annotated[
+        str | None, Field(description="Pass it as `after` to get the next page; none: the end")
+    ] = None
+
+
+def number(place: int | None) -> str | None:
+    """The ``next`` of a list that is ordered by number."""
+    return None if place is None else str(place)
 
 
 class CertificateOut(FromRegistry):
@@ -105,14 +111,13 @@ class DeviceOut(FromRegistry):
     reenroll_until: datetime | None
     version: Annotated[int, Field(description="Changes with every change; the ETag")]
     certificate_id: str | None = None
-    not_after: datetime | None = None
+    not_after: datetime | None
 
     @classmethod
-    def of(cls, device: Device, active: Certificate | None) -> "DeviceOut":
-        """Of a device and its active certificate."""
+    def of(cls, device: Device, certificate_id: str | None) -> "DeviceOut":
+        """Of a device and the id of its active certificate."""
         out = cls.model_validate(device)
-        if active is not None:
-            out.certificate_id, out.not_after = active.certificate_id, active.not_after
+        out.certificate_id = certificate_id
         return out
 
 

@@ -48,7 +48,7 @@ def list_rotations(
     """A page of rotations, by device; every filter narrows it down."""
     device, _, rotation = (after or "").partition("/")
     with reading(ctx.sessions) as session:
-        found = pages.rotations(
+        page = pages.rotations(
             session,
             after=(device, rotation) if after else None,
             limit=limit,
@@ -57,8 +57,8 @@ def list_rotations(
             device_id=device_id,
             campaign_id=campaign_id,
         )
-    following = f"{found[-1].device_id}/{found[-1].rotation_id}" if len(found) == limit else None
-    return Page(items=[RotationOut.of(each) for each in found], next=following)
+    following = None if page.next is None else "/".join(page.next)
+    return Page(items=[RotationOut.of(each) for each in page.rows], next=following)
 
 
 @router.get("/devices/{device_id}/rotations/{rotation_id}", summary="Show a rotation")

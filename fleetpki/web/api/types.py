@@ -35,7 +35,7 @@ RotationId = Annotated[
 #: A row's number in the registry.
 After = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")]
 AfterName = Annotated[
-    str | None, Query(max_length=64, pattern=_PRINTABLE, description="`next` of the page before")
+    str | None, Query(max_length=128, pattern=_PRINTABLE, description="`next` of the page before")
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page")]
 NameFilter = Annotated[str | None, Query(max_length=64, pattern=_PRINTABLE)]

@@ -80,9 +80,9 @@ def overview_page(request: Request, visitor: Visitor, ctx: Ctx) -> Response:
             fleet=overview(session),
             bars=chart.bars(expiring(session, now, _WEEKS)),
             chart=chart,
-            alerts=pages.alerts(session, after=None, limit=_SHORT, is_open=True),
-            rotations=pages.rotations(session, after=None, limit=_SHORT, is_open=True),
-            campaigns=pages.campaigns(session, after=None, limit=_SHORT),
+            alerts=pages.alerts(session, after=None, limit=_SHORT, is_open=True).rows,
+            rotations=pages.rotations(session, after=None, limit=_SHORT, is_open=True).rows,
+            campaigns=pages.campaigns(session, after=None, limit=_SHORT).rows,
         )
 
 
@@ -99,17 +99,16 @@ def devices_page(
     with reading(ctx.sessions) as session:
         if q and queries.device(session, q) is not None:
             return RedirectResponse(f"/devices/{q}", 303)
-        found = pages.devices(session, after=after, limit=_PER_PAGE, prefix=q or None, state=state)
-        active = pages.active_certificates(session, found)
-    following = found[-1].device_id if len(found) == _PER_PAGE else None
+        page = pages.devices(session, after=after, limit=_PER_PAGE, prefix=q or None, state=state)
+        certificates = pages.certificate_ids(session, page.rows)
     return _page(
         request,
         "devices.html",
         visitor=visitor,
         q=q or "",
         state=state,
-        devices=[(device, active.get(device.device_id)) for device in found],
-        following=following,
+        devices=[(device, certificates.get(device.device_id)) for device in page.rows],
+        following=page.next,
         now=ctx.clock(),
     )
 
@@ -129,7 +128,7 @@ def device_page(request: Request, visitor: Visitor, ctx: Ctx, device_id: str) ->
             active=queries.active_certificate(session, device_id),
             certificates=list(reversed(queries.certificates(session, device_id)))[:_HISTORY],
             rotations=list(reversed(queries.rotations(session, device_id)))[:_HISTORY],
-            history=pages.audit_entries(session, after=None, limit=_HISTORY, subject=device_id),
+            history=pages.audit_entries(session, after=None, limit=_HISTORY, subject=device_id).rows,
             now=ctx.clock(),
         )
 
