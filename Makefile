@@ -28,7 +28,7 @@ help: ## List the targets
 	@echo "  make fuzz FUZZ_SECONDS=600 each target ten minutes instead of one"
 	@echo "  make test ARGS='-k rotate' only some of the Python tests"
 	@echo "  make esp-build ARGS='--target esp32c3'  only one chip; see scripts/esp_build.sh"
-	@echo "  make esp-test ESP_APPS=crash_loop  only one app; see scripts/esp_test.sh"
+	@echo "  make esp-test ESP_APPS=crash_loop  only one app, esp-build too; see scripts/esp_test.sh"
 
 setup: ## Install what is missing (packages, Python environment)
 	@scripts/setup.sh
@@ -63,7 +63,7 @@ bench: build ## Measure speed beside cfssl, step-ca and OpenSSL; the figures go 
 	@scripts/setup.sh golang-cfssl golang-go golang-github-smallstep-certificates-dev wrk postgresql
 	@$(PYTHON) -m bench --keep bench $(ARGS)
 
-esp-build: ## Build the firmware for every chip, and the test apps, with the ESP-IDF in IDF_PATH
+esp-build: setup ## Build the firmware for every chip, and the test apps, with the ESP-IDF in IDF_PATH
 	@scripts/esp_build.sh $(ARGS)
 
 esp-test: build ## Run the firmware's tests on Linux and in Espressif's QEMU, with the ESP-IDF in IDF_PATH

@@ -2,9 +2,12 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the firmware and the test apps with the ESP-IDF in IDF_PATH, into build/esp/APP/TARGET_CONFIGURATION.
+# Builds the firmware and the test apps with the ESP-IDF in IDF_PATH, into build/esp/APP/TARGET_CONFIGURATION. Goes on when a
+# build fails (warnings fail, too), and ends with a table of what was built.
+# Exit code 1: something failed; 2: there is nothing to build with; 3: the options and .build-test-rules.yml left nothing to build.
 # Usage: scripts/esp_build.sh [OPTION OF idf-build-apps...]    e.g. --target esp32c3, --config sdkconfig.ci.qemu=qemu
-#   ESP_PKI        folder with the bootstrap identity to build in (default: certs)
+#   ESP_APPS       only these apps: cert_agent and the folders of test_apps/ and examples/ (default: all)
+#   ESP_PKI        folder with the bootstrap identity to build in (default: certs, or if it has none, a TEST one in build/esp/pki)
 #   ESP_SDKCONFIG  further sdkconfig files, separated by commas
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +25,16 @@ fi
 command -v idf-build-apps >/dev/null ||
     fail "there is no idf-build-apps: run  . $IDF_PATH/export.sh  in this shell; if that does not help,  $IDF_PATH/install.sh --enable-ci"
 
-pki=$(realpath -m "${ESP_PKI:-certs}")
+pki=${ESP_PKI:-certs}
+if [[ -z ${ESP_PKI:-} && ! -f certs/bootstrap.crt ]]; then
+    pki=build/esp/pki
+    echo "esp-build: no bootstrap identity in certs/; these images get a TEST one from $pki" >&2
+    if [[ ! -f $pki/bootstrap.crt ]]; then
+        [[ -x .venv/bin/python ]] || fail 'no Python environment to make a test PKI with: run  make setup'
+        .venv/bin/python scripts/make_test_pki.py --directory "$pki" >&2
+    fi
+fi
+pki=$(realpath -m "$pki")
 [[ -f $pki/bootstrap.crt ]] ||
     fail "there is no bootstrap identity in $pki: scripts/make_test_pki.py makes one for tests; ESP_PKI names another folder"
 
@@ -30,10 +42,42 @@ options=("$@")
 if [[ -n ${ESP_SDKCONFIG:-} ]]; then
     options+=(--override-sdkconfig-files "$ESP_SDKCONFIG")
 fi
-
 options+=(--override-sdkconfig-items "CONFIG_CERT_APP_BOOTSTRAP_DIR=\"$pki\"")
 
+firmware=no
+others=() # apps of test_apps/ and examples/, as seen from test_apps/
+for app in ${ESP_APPS:-}; do
+    if [[ $app == cert_agent ]]; then
+        firmware=yes
+    elif [[ -f test_apps/$app/CMakeLists.txt ]]; then
+        others+=("$app")
+    elif [[ -f examples/$app/CMakeLists.txt ]]; then
+        others+=("../examples/$app")
+    else
+        fail "ESP_APPS: there is no app $app"
+    fi
+done
+
+report=$PWD/build/esp/report # what idf-build-apps says of each build
+mkdir -p "$report"
+rm -f "$report"/*.jsonl
 status=0
-idf-build-apps build "${options[@]}" || status=1
-(cd test_apps && idf-build-apps build "${options[@]}") || status=1
-exit "$status"
+
+build() { # FOLDER [OPTION OF idf-build-apps...]
+    local folder=$1
+    shift
+    (cd "$folder" && idf-build-apps build "${options[@]}" "$@") || status=1
+}
+
+if [[ -z ${ESP_APPS:-} || $firmware == yes ]]; then
+    build . --collect-app-info "$report/firmware.jsonl"
+fi
+if [[ -z ${ESP_APPS:-} ]]; then
+    build test_apps --collect-app-info "$report/test_apps.jsonl"
+elif ((${#others[@]})); then
+    build test_apps --collect-app-info "$report/test_apps.jsonl" --paths "${others[@]}"
+fi
+
+result=0
+python3 scripts/esp_report.py built "$report" || result=$?
+exit "$((status ? status : result))"
