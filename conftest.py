@@ -13,6 +13,7 @@ from pytest_embedded import Dut
 from tests.embedded.build import Build
 from tests.embedded.events import ONLINE, expect_id
 from tests.embedded.machines import CommandLine, CutPower, Linux, Machine, machine_type, nothing
+from tests.embedded.output import POLL_S, wait_for_output
 from tests.embedded.outside import Outside
 
 MARKERS = {
@@ -22,8 +23,6 @@ MARKERS = {
     "flash_file": "exchanges the flash while the device is off: only where it is a file",
     "clock": "needs a device that knows the time: there is no time server in QEMU",
 }
-
-POLL_S = 0.02
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    wait_for_output()
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
@@ -59,7 +59,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def patient(dut: Dut, machine: Machine) -> Dut:
     """A device that is waited for as long as it may take, and without taking the processor from it."""
     dut.pexpect_proc.timeout = machine.patience_s
-    dut.pexpect_proc.delayafterread = POLL_S  # what is read is a file, and reading one never waits
+    dut.pexpect_proc.delayafterread = POLL_S
     return dut
 
 
