@@ -8,7 +8,6 @@
 #include "esp_netif.h"
 #include "ethernet_driver.h"
 #include "network.h"
-#include "time_sync.h"
 
 static const char *TAG = "network";
 
@@ -23,6 +22,5 @@ esp_err_t network_start(void)
     ESP_RETURN_ON_FALSE(netif != NULL, ESP_ERR_NO_MEM, TAG, "network interface");
     ESP_RETURN_ON_ERROR(ethernet_driver_install(&driver), TAG, "Ethernet driver");
     ESP_RETURN_ON_ERROR(esp_netif_attach(netif, esp_eth_new_netif_glue(driver)), TAG, "network interface");
-    ESP_RETURN_ON_ERROR(esp_eth_start(driver), TAG, "Ethernet start");
-    return time_sync_start();
+    return esp_eth_start(driver);
 }

@@ -11,7 +11,6 @@
 #include "esp_wifi.h"
 #include "network.h"
 #include "sdkconfig.h"
-#include "time_sync.h"
 
 static const char *TAG = "network";
 
@@ -45,6 +44,5 @@ esp_err_t network_start(void)
     ESP_RETURN_ON_ERROR(esp_wifi_set_storage(WIFI_STORAGE_RAM), TAG, "Wi-Fi storage");
     ESP_RETURN_ON_ERROR(esp_wifi_set_mode(WIFI_MODE_STA), TAG, "Wi-Fi mode");
     ESP_RETURN_ON_ERROR(esp_wifi_set_config(WIFI_IF_STA, &station), TAG, "Wi-Fi network");
-    ESP_RETURN_ON_ERROR(esp_wifi_start(), TAG, "Wi-Fi start");
-    return time_sync_start();
+    return esp_wifi_start();
 }

@@ -35,6 +35,10 @@ def make(
     host: Annotated[
         str | None, typer.Option(help="Where devices find the broker. [default: first of the fleet]")
     ] = None,
+    time_server: Annotated[
+        str | None,
+        typer.Option(help="Whom devices ask for the time. [default: what the firmware was built with]"),
+    ] = None,
     encryption: Annotated[
         Encryption,
         typer.Option(
@@ -79,6 +83,7 @@ def make(
         partition_table=partition_table,
         batch_secret=fleet.context.batch_secret(batch),
         group=group,
+        time_server=time_server,
     )
     line = Line(fleet, order, output, actor=OPERATOR)
     for _ in track(line.make(wanted), "making devices", total=len(wanted), console=err, disable=as_json):

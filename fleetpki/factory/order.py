@@ -28,3 +28,5 @@ class Order:
     batch_secret: bytes | None = field(repr=False)
     """From which each device's factory secret is derived; none when the batch asks for no proof."""
     group: str | None = None
+    time_server: str | None = None
+    """Whom the devices ask for the time; none: the firmware knows."""

@@ -95,6 +95,8 @@ class Line:
             "port": str(settings.port),
             "bootstrap-port": str(settings.bootstrap_port),
         }
+        if self._order.time_server is not None:
+            configuration["time-server"] = self._order.time_server
         values = {"settings": json.dumps(configuration, separators=(",", ":")).encode()}
         if self._order.batch_secret is not None:
             values["factory_secret"] = device_secret(self._order.batch_secret, device_id)

@@ -70,6 +70,11 @@ def test_numbered_devices_get_a_store_that_tells_them_who_they_are(layout: Layou
     }
 
 
+def test_devices_can_have_a_time_server_of_their_own(layout: Layout) -> None:
+    make(layout, "--count", "1", "--time-server", "time.example.com")
+    assert settings_in(files(layout, "device-0001")["certs.bin"])["time-server"] == "time.example.com"
+
+
 def test_what_is_made_is_on_the_allow_list(layout: Layout) -> None:
     make(layout, "--count", "2", "--group", "pumps")
     listed = {

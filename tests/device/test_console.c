@@ -138,16 +138,51 @@ static void test_a_line_too_long_is_an_error(void **state)
     assert_begins(run(test, line), "error: ");
 }
 
-static void test_status_is_one_line_before_and_after_enrolment(void **state)
+static void test_status_says_who_the_device_is_before_and_after_enrolment(void **state)
 {
     console_test_t *test = *state;
     assert_begins(run(test, "status"), "status: ");
-    assert_int_equal(test->line_count, 1);
     device_enroll(test->device);
     const char *line = run(test, "status");
     assert_begins(line, "status: id=" TEST_DEVICE " phase=online identity=operational slot=A generation=1 ");
     assert_non_null(strstr(line, test->device->certificate_id));
     assert_non_null(strstr(line, "not_after=2028-01-15T08:00:00Z"));
+}
+
+static void assert_time(console_test_t *test, const char *line)
+{
+    run(test, "status");
+    assert_int_equal(test->line_count, 2);
+    assert_string_equal(test->lines[1], line);
+}
+
+static void test_status_says_what_time_it_is_and_who_says_so(void **state)
+{
+    console_test_t *test = *state;
+    device_boot(test->device);
+    assert_time(test, "time: now=2027-01-15T08:00:00Z source=clock");
+    test->console.clock_source = "sntp";
+    assert_time(test, "time: now=2027-01-15T08:00:00Z source=sntp");
+}
+
+static void test_status_says_that_the_time_is_not_known(void **state)
+{
+    console_test_t *test = *state;
+    device_boot(test->device);
+    test->console.clock_source = "sntp";
+    static const int64_t clocks[] = {0, TEST_NOW - 31 * TEST_DAY}; /* not set; before this firmware was built */
+    for (size_t i = 0; i < COUNT(clocks); i++) {
+        test->device->fake.clock = clocks[i];
+        assert_time(test, "time: now=2026-12-16T08:00:00Z or later source=floor");
+    }
+}
+
+static void test_a_device_without_an_agent_says_nothing_about_the_time(void **state)
+{
+    console_test_t *test = *state;
+    cert_agent_t none = {0};
+    test->console.agent = &none;
+    assert_begins(run(test, "status"), "status: phase=stopped");
     assert_int_equal(test->line_count, 1);
 }
 
@@ -203,7 +238,7 @@ static void test_a_setting_is_set_and_shown(void **state)
     assert_string_equal(run(test, "config set broker mqtt.example.com"), "config: broker=mqtt.example.com");
     assert_string_equal(run(test, "  config   get\tbroker "), "config: broker=mqtt.example.com");
     run(test, "config get");
-    assert_int_equal(test->line_count, 6);
+    assert_int_equal(test->line_count, 7);
 }
 
 static void test_a_bad_setting_is_an_error_and_changes_nothing(void **state)
@@ -272,7 +307,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_unknown_command_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_words_too_few_or_too_many_are_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_line_too_long_is_an_error, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_is_one_line_before_and_after_enrolment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_says_who_the_device_is_before_and_after_enrolment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_says_what_time_it_is_and_who_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_says_that_the_time_is_not_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_device_without_an_agent_says_nothing_about_the_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_longest_status_fits_its_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_csr_prints_a_request_that_openssl_verifies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_csr_does_not_touch_the_store, setup, teardown),

@@ -37,6 +37,7 @@ static void test_the_defaults(void **state)
         {"bootstrap-port", "8884"},
         {"backoff-min-ms", "1000"},
         {"backoff-max-ms", "300000"},
+        {"time-server", ""},
     };
     cert_settings_t settings;
     cert_settings_default(&settings);
@@ -74,6 +75,7 @@ static void test_the_longest_values_can_be_stored_together(void **state)
     memset(id, 'i', CERT_DEVICE_ID_MAX);
     id[CERT_DEVICE_ID_MAX] = '\0';
     assert_int_equal(cert_settings_set(&test->settings, &test->port, "broker", host), CERT_OK);
+    assert_int_equal(cert_settings_set(&test->settings, &test->port, "time-server", host), CERT_OK);
     assert_int_equal(cert_settings_set(&test->settings, &test->port, "id", id), CERT_OK);
     assert_int_equal(cert_settings_set(&test->settings, &test->port, "port", "65535"), CERT_OK);
     assert_int_equal(cert_settings_set(&test->settings, &test->port, "bootstrap-port", "65535"), CERT_OK);
@@ -104,6 +106,8 @@ static void test_a_bad_value_changes_nothing(void **state)
         {"broker", "a b"},
         {"broker", "mqtts://host"},
         {"broker", "ho\"st"},
+        {"time-server", ""},
+        {"time-server", "ntp://host"},
         {"port", "0"},
         {"port", "65536"},
         {"port", "-1"},

@@ -186,6 +186,7 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
         return CERT_ERR_INVALID_ARG;
     }
     agent->config = config;
+    agent->time_floor = config->build_time;
     agent->key_backend = config->key_backend != NULL ? config->key_backend : &key_backend_software;
     agent->port = port;
     return psa_crypto_init() == PSA_SUCCESS ? CERT_OK : CERT_ERR_INTERNAL;

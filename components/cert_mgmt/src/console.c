@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "civil_time.h"
 #include "csr.h"
 #include "key_backend.h"
+#include "time_floor.h"
 
 #define WORDS_MAX 5
 
@@ -33,6 +35,16 @@ __attribute__((format(printf, 2, 3))) static void say(const cert_console_t *cons
     console->print(console->ctx, line);
 }
 
+/* By which time certificates are checked, and how far it can be trusted. */
+static void print_time(const cert_console_t *console)
+{
+    const char *source = console->clock_source != NULL ? console->clock_source : "clock";
+    char time[CIVIL_TIME_TEXT_MAX];
+    bool is_known;
+    civil_time_format(time_floor_now(console->port, console->agent->time_floor, &is_known), time);
+    say(console, is_known ? "time: now=%s source=%s" : "time: now=%s or later source=floor", time, source);
+}
+
 static void run_status(const cert_console_t *console, int count, char **words)
 {
     (void)count;
@@ -40,6 +52,9 @@ static void run_status(const cert_console_t *console, int count, char **words)
     char line[CERT_LOG_LINE_MAX];
     cert_agent_status_line(console->agent, line, sizeof(line));
     console->print(console->ctx, line);
+    if (console->agent->config != NULL) {
+        print_time(console);
+    }
 }
 
 /*

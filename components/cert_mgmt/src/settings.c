@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SETTINGS_KEY "settings"
-#define SETTINGS_JSON_MAX 640
+#define SETTINGS_JSON_MAX 896
 #define NUMBER_TEXT_MAX 12
 
 typedef enum {
@@ -35,6 +35,7 @@ static const setting_t s_settings[] = {
     { "bootstrap-port", KIND_NUMBER, offsetof(cert_settings_t, bootstrap_port), 1, 65535 },
     { "backoff-min-ms", KIND_NUMBER, offsetof(cert_settings_t, backoff_min_ms), 10, 3600000 },
     { "backoff-max-ms", KIND_NUMBER, offsetof(cert_settings_t, backoff_max_ms), 10, 86400000 },
+    { "time-server", KIND_HOST, offsetof(cert_settings_t, time_server), 1, CERT_HOST_MAX },
 };
 
 #define SETTING_COUNT (sizeof(s_settings) / sizeof(s_settings[0]))

@@ -30,6 +30,7 @@
 #include "nvs_store.h"
 #include "platform.h"
 #include "sdkconfig.h"
+#include "time_sync.h"
 
 /* As low as the idle task, which shares the time with it: making an RSA key takes up to a minute and must not starve
  * the idle task, or the task watchdog bites. */
@@ -49,6 +50,12 @@
 #define REBOOT_ON_ROTATION true
 #else
 #define REBOOT_ON_ROTATION false
+#endif
+
+#ifdef CONFIG_CERT_PORT_TIME_SERVER
+#define DEFAULT_TIME_SERVER CONFIG_CERT_PORT_TIME_SERVER
+#else
+#define DEFAULT_TIME_SERVER ""
 #endif
 
 static const char *TAG = "cert_agent";
@@ -123,6 +130,7 @@ static void run_line(const char *line)
         .port = &agent_port,
         .log_level = agent_port_log_level(),
         .print = print_line,
+        .clock_source = time_sync_source(),
         .efuses = print_efuses,
 #if CONFIG_IDF_TARGET_LINUX
         .power_cycle = power_cycle,
@@ -214,6 +222,7 @@ static esp_err_t load_settings(void)
 {
     cert_settings_default(&s_settings);
     strlcpy(s_settings.broker, CONFIG_CERT_PORT_BROKER, sizeof(s_settings.broker));
+    strlcpy(s_settings.time_server, DEFAULT_TIME_SERVER, sizeof(s_settings.time_server));
     cert_status_t status = cert_settings_load(&s_settings, &agent_port);
     ESP_RETURN_ON_FALSE(status == CERT_OK, ESP_ERR_INVALID_STATE, TAG,
                         "cannot use the settings in the store: %s; nothing was changed",
@@ -259,7 +268,11 @@ static esp_err_t prepare(const cert_port_esp_bootstrap_t *bootstrap)
     if (s_store_error == ESP_OK) {
         s_store_error = load_settings();
     }
-    return s_store_error == ESP_OK ? init_agent(bootstrap) : ESP_OK;
+    if (s_store_error != ESP_OK) {
+        return ESP_OK;
+    }
+    time_sync_start(s_boot_settings.time_server);
+    return init_agent(bootstrap);
 }
 
 esp_err_t cert_port_esp_start(const cert_port_esp_bootstrap_t *bootstrap)

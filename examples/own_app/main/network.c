@@ -8,7 +8,6 @@
 
 #include "esp_event.h"
 #include "esp_netif.h"
-#include "esp_netif_sntp.h"
 #include "esp_wifi.h"
 #include "nvs_flash.h"
 
@@ -28,7 +27,6 @@ void network_start(void)
     wifi_config_t station = { 0 };
     strlcpy((char *)station.sta.ssid, CONFIG_OWN_APP_WIFI_SSID, sizeof(station.sta.ssid));
     strlcpy((char *)station.sta.password, CONFIG_OWN_APP_WIFI_PASSWORD, sizeof(station.sta.password));
-    const esp_sntp_config_t time = ESP_NETIF_SNTP_DEFAULT_CONFIG("pool.ntp.org");
 
     ESP_ERROR_CHECK(nvs_flash_init()); /* for the radio; the identity is elsewhere */
     ESP_ERROR_CHECK(esp_netif_init());
@@ -39,5 +37,4 @@ void network_start(void)
     ESP_ERROR_CHECK(esp_wifi_set_mode(WIFI_MODE_STA));
     ESP_ERROR_CHECK(esp_wifi_set_config(WIFI_IF_STA, &station));
     ESP_ERROR_CHECK(esp_wifi_start());
-    ESP_ERROR_CHECK(esp_netif_sntp_init(&time));
 }

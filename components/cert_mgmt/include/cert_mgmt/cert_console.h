@@ -35,6 +35,8 @@ typedef struct {
     void (*print)(void *ctx, const char *text);     /*!< Print one line; adds the line end */
     cert_status_t (*power_cycle)(
         void *ctx); /*!< Restart and lose the boot-surviving RAM; NULL where that takes a hand on the plug */
+    /** Who has set the clock, as `status` calls it; NULL: "clock" */
+    const char *clock_source;
     /** Print, line by line, what is in the chip's eFuse key blocks, or what would be burned; NULL without eFuses */
     void (*efuses)(void *ctx, bool plan);
 } cert_console_t;

@@ -23,15 +23,16 @@ extern "C" {
 
 /** @brief The settings. Read them at boot; a change takes effect at the next restart. */
 typedef struct {
-    char id[CERT_DEVICE_ID_MAX + 1];  /*!< `id`: device id; "" until set */
-    char broker[CERT_HOST_MAX + 1];   /*!< `broker`: host name or address; "" until set */
-    uint32_t port;                    /*!< `port`: operational listener, 1..65535 */
-    uint32_t bootstrap_port;          /*!< `bootstrap-port`: bootstrap listener, 1..65535 */
-    uint32_t backoff_min_ms;          /*!< `backoff-min-ms`: 10..3600000 */
-    uint32_t backoff_max_ms;          /*!< `backoff-max-ms`: 10..86400000 */
+    char id[CERT_DEVICE_ID_MAX + 1];     /*!< `id`: device id; "" until set */
+    char broker[CERT_HOST_MAX + 1];      /*!< `broker`: host name or address; "" until set */
+    uint32_t port;                       /*!< `port`: operational listener, 1..65535 */
+    uint32_t bootstrap_port;             /*!< `bootstrap-port`: bootstrap listener, 1..65535 */
+    uint32_t backoff_min_ms;             /*!< `backoff-min-ms`: 10..3600000 */
+    uint32_t backoff_max_ms;             /*!< `backoff-max-ms`: 10..86400000 */
+    char time_server[CERT_HOST_MAX + 1]; /*!< `time-server`: whom a port asks that sets the clock; "" until set */
 } cert_settings_t;
 
-/** @brief Fill in the defaults: port 8883, bootstrap-port 8884, backoff 1 s to 5 min, no id, no broker. */
+/** @brief Fill in the defaults: port 8883, bootstrap-port 8884, backoff 1 s to 5 min; no id, broker or time server. */
 void cert_settings_default(cert_settings_t *settings);
 
 /**
