@@ -18,10 +18,13 @@
 #if CONFIG_NVS_SEC_KEY_PROTECT_USING_HMAC
 #define WHERE_KEYS_ARE "eFuse key block " STRINGIFY(CONFIG_NVS_SEC_HMAC_EFUSE_KEY_ID)
 #define NO_KEYS ESP_ERR_NVS_SEC_HMAC_KEY_NOT_FOUND
+#define START_ANEW "set NVS_SEC_HMAC_EFUSE_KEY_ID to another block, erase the partition and enrol anew"
 #else
 #define WHERE_KEYS_ARE "the partition nvs_keys"
 #define NO_KEYS ESP_ERR_NVS_KEYS_NOT_INITIALIZED
+#define START_ANEW "erase the partition, and nvs_keys, and enrol anew"
 #endif
+#define NONE_HERE "there are no NVS encryption keys in " WHERE_KEYS_ARE
 #define STRINGIFY(value) STRINGIFY_EXPANDED(value)
 #define STRINGIFY_EXPANDED(value) #value
 
@@ -63,39 +66,53 @@ static bool can_protect_keys(void)
 }
 #endif
 
-static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys)
+static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys, const char **problem)
 {
-    ESP_RETURN_ON_FALSE(can_protect_keys(), NO_KEYS, TAG,
-                        "there are no NVS encryption keys in " WHERE_KEYS_ARE ", and none can be made any more: the "
-                        "read protection of eFuses is locked. The factory burns the key before the first secure start");
-    ESP_RETURN_ON_FALSE(is_blank(partition), NO_KEYS, TAG,
-                        "there are no NVS encryption keys in " WHERE_KEYS_ARE ", but %s has been written to with some: "
-                        "none are made. Bring the keys back, or erase %s to start anew as a device without an identity",
-                        partition, partition);
+    if (!can_protect_keys()) {
+        *problem = NONE_HERE ", and none can be made any more: the read protection of eFuses is locked. The factory "
+                   "burns the key before the first secure start";
+        return NO_KEYS;
+    }
+    if (!is_blank(partition)) {
+        *problem = NONE_HERE ", but there is something encrypted with some: bring them back, or erase the partition "
+                   "and enrol anew";
+        return NO_KEYS;
+    }
     ESP_LOGW(TAG, "first start: making the NVS encryption keys in " WHERE_KEYS_ARE);
     return nvs_flash_generate_keys_v2(scheme, keys);
 }
 #else
-static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys)
+static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys, const char **problem)
 {
     (void)scheme;
     (void)partition;
     (void)keys;
-    ESP_LOGE(TAG, "there are no NVS encryption keys in " WHERE_KEYS_ARE ": the factory has to put them there, or set "
-             "CONFIG_CERT_PORT_NVS_MAKE_KEYS");
+    *problem = NONE_HERE ": the factory has to put them there, or set CONFIG_CERT_PORT_NVS_MAKE_KEYS";
     return NO_KEYS;
 }
 #endif
 
-esp_err_t nvs_encryption_keys(const char *partition, nvs_sec_cfg_t *keys)
+static esp_err_t find_keys(const char *partition, nvs_sec_cfg_t *keys, const char **problem)
 {
     nvs_sec_scheme_t *scheme = nvs_flash_get_default_security_scheme();
-    ESP_RETURN_ON_FALSE(scheme != NULL, ESP_ERR_INVALID_STATE, TAG,
-                        "NVS encryption is on, but no scheme for its keys is chosen in menuconfig");
+    if (scheme == NULL) {
+        *problem = "NVS encryption is on, but no scheme for its keys is chosen in menuconfig";
+        return ESP_ERR_INVALID_STATE;
+    }
     esp_err_t error = nvs_flash_read_security_cfg_v2(scheme, keys);
     if (error == NO_KEYS) {
-        return make_keys(scheme, partition, keys);
+        return make_keys(scheme, partition, keys, problem);
     }
-    ESP_RETURN_ON_ERROR(error, TAG, "the NVS encryption keys in " WHERE_KEYS_ARE " cannot be used; none are made");
+    if (error != ESP_OK) {
+        *problem = "the NVS encryption keys in " WHERE_KEYS_ARE " cannot be used, and none are made: bring them back, "
+                   "or " START_ANEW;
+    }
+    return error;
+}
+
+esp_err_t nvs_encryption_keys(const char *partition, nvs_sec_cfg_t *keys, const char **problem)
+{
+    esp_err_t error = find_keys(partition, keys, problem);
+    ESP_RETURN_ON_ERROR(error, TAG, "NVS partition %s: %s", partition, *problem);
     return ESP_OK;
 }

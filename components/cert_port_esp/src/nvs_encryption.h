@@ -18,7 +18,8 @@
  * encrypted, this makes keys only where there was nothing to lose: CONFIG_CERT_PORT_NVS_MAKE_KEYS is set, there are no
  * keys yet, and the partition has never been written to.
  *
- * @param[out] keys  To be wiped by the caller.
- * @return ESP_OK, or why there are no keys, after a message that says what to do
+ * @param[out] keys     To be wiped by the caller.
+ * @param[out] problem  May be set with an error: what is wrong, and what to do.
+ * @return ESP_OK, or why there are no keys
  */
-esp_err_t nvs_encryption_keys(const char *partition, nvs_sec_cfg_t *keys);
+esp_err_t nvs_encryption_keys(const char *partition, nvs_sec_cfg_t *keys, const char **problem);

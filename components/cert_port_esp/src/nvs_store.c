@@ -35,7 +35,7 @@ static const char *s_problem = "see the log";
 static esp_err_t init_partition(void)
 {
     nvs_sec_cfg_t keys = { 0 };
-    esp_err_t error = nvs_encryption_keys(PARTITION, &keys);
+    esp_err_t error = nvs_encryption_keys(PARTITION, &keys, &s_problem);
     if (error == ESP_OK) {
         error = nvs_guard_check(PARTITION, &keys, &s_problem);
     }
