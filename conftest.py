@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the firmware (pytest_*.py) have around their device: a machine to run on, and a cloud."""
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,16 +13,18 @@ from pytest_embedded import Dut
 
 from tests.embedded.build import Build
 from tests.embedded.events import ONLINE, expect_id
-from tests.embedded.machines import CommandLine, CutPower, Linux, Machine, machine_type, nothing
+from tests.embedded.machines import CommandLine, CutPower, Linux, Machine, Qemu, machine_type, nothing
 from tests.embedded.output import POLL_S, wait_for_output
 from tests.embedded.outside import Outside
+from tests.embedded.time_server import ADDRESS, TimeServer
 
 MARKERS = {
     "chip": "needs a chip, real or emulated: what it tests does not exist on the target linux",
     "linux": "needs the target linux: what it tests cannot be done to a chip",
     "burns_efuses": "burns eFuses: only where they are a file",
     "flash_file": "exchanges the flash while the device is off: only where it is a file",
-    "clock": "needs a device that knows the time: there is no time server in QEMU",
+    "clock": "needs a device that knows the time; in QEMU the test is its time server",
+    "time_server(moment)": "needs a device whose only time server is the test: in QEMU",
 }
 
 
@@ -46,14 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
+def reason(marker: str) -> str:
+    """Why a test with that marker is skipped."""
+    return next(text for name, text in MARKERS.items() if name.partition("(")[0] == marker)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     option = item.config.getoption
     for name in machine_type(option("embedded_services"), option("target")).cannot_run:
         if item.get_closest_marker(name):
-            pytest.skip(MARKERS[name])
+            pytest.skip(reason(name))
     build = Build(Path(option("app_path")), Path(option("build_dir")))
     if item.get_closest_marker("flash_file") and not build.has_partitions:
-        pytest.skip(MARKERS["flash_file"])
+        pytest.skip(reason("flash_file"))
 
 
 def patient(dut: Dut, machine: Machine) -> Dut:
@@ -160,9 +168,33 @@ def console(factory: None, machine: Machine, dut: Dut) -> Dut:
 
 
 @pytest.fixture
-def device(console: Dut, outside: Outside, device_id: str) -> Dut:
+def time_server(machine: Machine, request: pytest.FixtureRequest) -> Iterator[TimeServer | None]:
+    """Who tells a device the time; None: it knows by itself, or the test needs no time."""
+    is_needed = any(map(request.node.get_closest_marker, ("clock", "time_server")))
+    if not (is_needed and isinstance(machine, Qemu)):
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(TimeServer.running())
+        except OSError as error:
+            pytest.skip(f"no time server for QEMU: {ADDRESS[0]}, UDP port {ADDRESS[1]}: {error}")
+        for moment in (moment for mark in request.node.iter_markers("time_server") for moment in mark.args):
+            server.say(moment)
+        yield server
+
+
+@pytest.fixture
+def settings(outside: Outside, device_id: str, time_server: TimeServer | None) -> dict[str, str | int]:
+    """What is set on the device."""
+    settings = outside.device_settings(device_id)
+    return settings | {"time-server": outside.host} if time_server else settings
+
+
+@pytest.fixture
+def device(console: Dut, settings: dict[str, str | int], device_id: str) -> Dut:
     """The device under test, set up for the cloud and restarted with its settings."""
-    for key, value in outside.device_settings(device_id).items():
+    for key, value in settings.items():
         console.write(f"config set {key} {value}")
         console.expect_exact(f"config: {key}={value}")
     console.write("restart")

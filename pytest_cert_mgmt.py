@@ -5,8 +5,10 @@
 How to run it where, and what differs: tests/embedded/README.md. Facts about the cloud come from its registry.
 """
 
+import json
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from tests.embedded.events import (
     BACK_ONLINE,
     CERTIFICATE,
     ONLINE,
+    await_time,
     device_id_of,
     expect_id,
     expect_unusable_store,
@@ -97,11 +100,16 @@ def test_takes_an_identity_pushed_by_hand(online: tuple[Dut, str], outside: Outs
 
 
 @pytest.fixture
-def rejected_pushes(outside: Outside, device_id: str) -> dict[str, tuple[str | bytes, str]]:
-    """Pushes a device has to reject, and the code of each."""
+def forger(outside: Outside) -> Forger:
+    """Who signs what the cloud would not."""
     ca = outside.cloud.layout.ca
-    issuing = Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
-    return dict(bad_pushes(device_id, issuing))
+    return Forger.with_stolen(ca / "issuing.crt", ca / "issuing.key")
+
+
+@pytest.fixture
+def rejected_pushes(forger: Forger, device_id: str) -> dict[str, tuple[str | bytes, str]]:
+    """Pushes a device has to reject, and the code of each."""
+    return dict(bad_pushes(device_id, forger))
 
 
 def expect_rejection(
@@ -127,13 +135,20 @@ def test_rejects_bad_pushes_and_stays_who_and_where_it_is(
 
 
 @pytest.mark.clock
-def test_rejects_an_expired_certificate(
-    online: tuple[Dut, str],
-    outside: Outside,
-    device_id: str,
-    rejected_pushes: dict[str, tuple[str | bytes, str]],
+def test_rejects_a_certificate_whose_time_is_over_or_has_not_come(
+    online: tuple[Dut, str], outside: Outside, device_id: str, forger: Forger
 ) -> None:
-    expect_rejection(online, outside, device_id, [rejected_pushes["expired"]])
+    def push_of(begin: timedelta, end: timedelta) -> str:
+        certificate, key = forger.device(device_id, begin=begin, end=end)
+        return json.dumps({"new_certificate": certificate, "new_private_key": key, "chain": forger.chain})
+
+    dut, _ = online
+    # Later than all the device has learned from certificates and answers: only a clock tells that it is over.
+    end = datetime.now(UTC) + timedelta(seconds=3)
+    over = push_of(-timedelta(minutes=1), end - datetime.now(UTC))
+    to_come = push_of(timedelta(hours=1), timedelta(days=1))
+    await_time(dut, f"later than {end}", lambda now, source: source != "floor" and now > end)
+    expect_rejection(online, outside, device_id, [(over, "expired"), (to_come, "not_yet_valid")])
 
 
 def test_rolls_back_to_the_old_identity_when_the_new_one_is_refused(

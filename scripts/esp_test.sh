@@ -39,18 +39,18 @@ build() { # TARGET RULE...
 
 run() { # APP TARGET CONFIGURATION SERVICES [OPTION...]
     local app=$1 target=$2 configuration=$3 services=$4
-    local build=build/esp/$app/${target}_$configuration path=test_apps/$app tests=test_apps/$app result=0
+    local build=build/esp/$app/${target}_$configuration path=test_apps/$app tests=("test_apps/$app") result=0
     shift 4
     if [[ $app == cert_agent ]]; then
-        path=. tests=pytest_cert_mgmt.py
+        path=. tests=(pytest_cert_mgmt.py pytest_clock.py)
     fi
     if [[ $configuration == key_* ]]; then
-        tests=pytest_chip_keys.py
+        tests=(pytest_chip_keys.py)
     fi
     # Not for this target, says .build-test-rules.yml, or not built, as the table of builds has said already.
     scripts/esp_report.py is-built "$report" "$app" "$target" "$configuration" || return 0
     echo "esp-test: $app on $target, $configuration"
-    .venv/bin/python -m pytest -n auto "$tests" --embedded-services "$services" --target "$target" \
+    .venv/bin/python -m pytest -n auto "${tests[@]}" --embedded-services "$services" --target "$target" \
         --app-path "$path" --build-dir "$PWD/$build" --junitxml "$report/$app.$target.$configuration.xml" "$@" || result=$?
     if ((result == 5)); then # none of its tests was asked for, with -k
         rm -f "$report/$app.$target.$configuration.xml"

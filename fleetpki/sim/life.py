@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -426,13 +427,15 @@ def bad_pushes(device_id: str, issuing: Forger) -> dict[str, tuple[str | bytes, 
         return json.dumps({"new_certificate": pair[0], "new_private_key": pair[1], "chain": chain})
 
     good = issuing.device(device_id)
+    # Younger than the device's own all the same: only the end of its life speaks against it.
+    expired = issuing.device(device_id, end=timedelta(seconds=-1))
     _, other_key = issuing.device(device_id)
     return {
         "broken JSON": (message(good, issuing.chain)[:-1], "bad_message"),
         "unescaped newlines": (message(good, issuing.chain).replace("\\n", "\n"), "bad_message"),
         "key of another certificate": (message((good[0], other_key), issuing.chain), "key_mismatch"),
         "foreign CA": (message(foreign.device(device_id), foreign.chain), "untrusted"),
-        "expired": (message(issuing.device(device_id, expired=True), issuing.chain), "expired"),
+        "expired": (message(expired, issuing.chain), "expired"),
         "another device's name": (message(issuing.device("somebody-else"), issuing.chain), "wrong_subject"),
         "64 KB of garbage": (bytes(range(256)) * 256, "bad_message"),
     }

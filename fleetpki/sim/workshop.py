@@ -72,20 +72,24 @@ class Forger:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         return cls(builder.sign(key, hashes.SHA256()), key)
 
-    def device(self, common_name: str, *, expired: bool = False) -> tuple[str, str]:
-        """A device certificate and its key as PEM."""
+    def device(
+        self,
+        common_name: str,
+        *,
+        begin: timedelta = timedelta(minutes=-1),
+        end: timedelta = timedelta(days=90),
+    ) -> tuple[str, str]:
+        """A device certificate and its key as PEM; ``begin`` and ``end`` of its life as seen from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        # An expired one still is younger than the device's: only the end of its life speaks against it.
         now = datetime.now(UTC)
-        end = now - timedelta(seconds=1) if expired else now + timedelta(days=90)
         builder = x509.CertificateBuilder(
             self.certificate.subject,
             subject,
             key.public_key(),
             x509.random_serial_number(),
-            now - timedelta(minutes=1),
-            end,
+            now + begin,
+            now + end,
         )
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(

@@ -125,7 +125,7 @@ class Linux(FlashFile):
     """The program for Linux: flash, or state, in a directory."""
 
     host = HOST
-    cannot_run = frozenset({"chip", "burns_efuses"})
+    cannot_run = frozenset({"chip", "burns_efuses", "time_server"})
     prompt = None
     patience_s = 30
 
@@ -162,7 +162,7 @@ class Qemu(FlashFile):
     host = "10.0.2.2"
     #: An RSA key is luck: it has taken four minutes.
     patience_s = 600
-    cannot_run = frozenset({"linux", "clock"})
+    cannot_run = frozenset({"linux"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
@@ -223,7 +223,7 @@ class Qemu(FlashFile):
 class EspEmu(Machine):
     """Espressif's esp-emu."""
 
-    cannot_run = frozenset({"linux", "burns_efuses", "flash_file"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "time_server"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
@@ -254,7 +254,7 @@ class EspEmu(Machine):
 class Board(Machine):
     """A real chip at a serial port."""
 
-    cannot_run = frozenset({"linux", "burns_efuses", "flash_file"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "time_server"})
 
     @property
     def missing(self) -> str | None:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def another_key(files: Files) -> None:
 
 
 def expired(files: Files) -> None:
-    files.use(*files.forger.device(DEVICE, expired=True), files.forger.chain)
+    files.use(*files.forger.device(DEVICE, end=timedelta(seconds=-1)), files.forger.chain)
 
 
 def foreign_chain(files: Files) -> None:
