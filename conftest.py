@@ -25,6 +25,7 @@ MARKERS = {
     "flash_file": "exchanges the flash while the device is off: only where it is a file",
     "clock": "needs a device that knows the time; in QEMU the test is its time server",
     "time_server(moment)": "needs a device whose only time server is the test: in QEMU",
+    "cable": "unplugs the network while the device is running: only QEMU can",
 }
 
 

@@ -16,6 +16,18 @@
 
 static const char *TAG = "network";
 
+static esp_err_t (*s_set_link)(esp_eth_mac_t *mac, eth_link_t link);
+
+/*
+ * While there is no link ESP-IDF's driver disables the card. Enabled again, QEMU's card begins with the first of its
+ * receive buffers, and the driver goes on where it was: for minutes hardly anything arrives. So the card stays enabled;
+ * without a link QEMU has nothing for it.
+ */
+static esp_err_t set_link(esp_eth_mac_t *mac, eth_link_t link)
+{
+    return link == ETH_LINK_UP ? s_set_link(mac, link) : ESP_OK;
+}
+
 esp_err_t ethernet_driver_install(esp_eth_handle_t *driver)
 {
     const eth_mac_config_t mac_config = ETH_MAC_DEFAULT_CONFIG();
@@ -24,6 +36,8 @@ esp_err_t ethernet_driver_install(esp_eth_handle_t *driver)
     esp_eth_mac_t *mac = esp_eth_mac_new_openeth(&mac_config);
     esp_eth_phy_t *phy = new_phy(&phy_config);
     ESP_RETURN_ON_FALSE(mac != NULL && phy != NULL, ESP_ERR_NO_MEM, TAG, "Ethernet MAC and PHY");
+    s_set_link = mac->set_link;
+    mac->set_link = set_link;
     const esp_eth_config_t config = ETH_DEFAULT_CONFIG(mac, phy);
     return esp_eth_driver_install(&config, driver);
 }

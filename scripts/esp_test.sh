@@ -42,7 +42,7 @@ run() { # APP TARGET CONFIGURATION SERVICES [OPTION...]
     local build=build/esp/$app/${target}_$configuration path=test_apps/$app tests=("test_apps/$app") result=0
     shift 4
     if [[ $app == cert_agent ]]; then
-        path=. tests=(pytest_cert_mgmt.py pytest_clock.py)
+        path=. tests=(pytest_cert_mgmt.py pytest_clock.py pytest_link.py)
     fi
     if [[ $configuration == key_* ]]; then
         tests=(pytest_chip_keys.py)

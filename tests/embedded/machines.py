@@ -21,6 +21,9 @@ from tests.embedded.build import Build
 
 QEMU_PROGRAMS = {"esp32c3": "qemu-system-riscv32", "esp32s3": "qemu-system-xtensa"}
 
+#: The Ethernet card, for QEMU's monitor.
+NIC = "lan"
+
 #: Offsets of the MAC address and of key block 5 in the eFuses of these chips.
 EFUSE_MAC = 0x18
 EFUSE_KEY5 = 0x110
@@ -125,7 +128,7 @@ class Linux(FlashFile):
     """The program for Linux: flash, or state, in a directory."""
 
     host = HOST
-    cannot_run = frozenset({"chip", "burns_efuses", "time_server"})
+    cannot_run = frozenset({"chip", "burns_efuses", "cable", "time_server"})
     prompt = None
     patience_s = 30
 
@@ -188,7 +191,7 @@ class Qemu(FlashFile):
             self.command_line.qemu_extra_args or "",
             # Time counts instructions: watchdogs and timeouts do not depend on how busy this machine is.
             "-icount 3",
-            "-nic user,model=open_eth",
+            f"-nic user,model=open_eth,id={NIC}",
             # The emulated random numbers are those of the seed: each start has its own.
             f"-seed {secrets.randbits(32)}",
             f"-drive file={self.efuses},if=none,format=raw,id=efuse",
@@ -200,6 +203,10 @@ class Qemu(FlashFile):
             "qemu_extra_args": " ".join(arguments),
             "skip_regenerate_image": True,
         }
+
+    def set_cable(self, dut: Dut, *, plugged_in: bool) -> None:
+        """Pull the cable out of the Ethernet card of a running device, or put it back."""
+        dut.qemu.qmp_execute_cmd("set_link", {"name": NIC, "up": plugged_in})
 
     def lock_read_protection(self) -> None:
         """What the first start of Secure Boot does: write-protect RD_DIS, bit 0 of WR_DIS."""
@@ -223,7 +230,7 @@ class Qemu(FlashFile):
 class EspEmu(Machine):
     """Espressif's esp-emu."""
 
-    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "time_server"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "cable", "time_server"})
 
     def __init__(self, command_line: CommandLine, directory: Path) -> None:
         super().__init__(command_line, directory)
@@ -254,7 +261,7 @@ class EspEmu(Machine):
 class Board(Machine):
     """A real chip at a serial port."""
 
-    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "time_server"})
+    cannot_run = frozenset({"linux", "burns_efuses", "flash_file", "cable", "time_server"})
 
     @property
     def missing(self) -> str | None:

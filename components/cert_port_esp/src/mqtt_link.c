@@ -14,6 +14,7 @@
 #include "freertos/task.h"
 #include "keys.h"
 #include "mqtt_client.h"
+#include "network_watch.h"
 
 #define LAST_WILL "{\"state\":\"lost\"}"
 #define DRAIN_TIMEOUT_MS 1000
@@ -64,7 +65,8 @@ static void on_disconnected(void)
 {
     char detail[sizeof(((event_t *)0)->disconnected.detail)];
     cert_failure_t why = failure_classify(&s_link.error, s_link.is_up, detail, sizeof(detail));
-    post_end(why, detail);
+    /* A link that goes breaks off whatever is going on, a handshake too; it says nothing about our identity. */
+    post_end(network_watch_is_up() ? why : CERT_FAILURE_NETWORK, detail);
 }
 
 static void begin_message(const esp_mqtt_event_t *data)
