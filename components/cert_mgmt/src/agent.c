@@ -482,7 +482,7 @@ static void repeat_request(cert_agent_t *agent, uint64_t now_ms)
     uint32_t delay_ms = REQUEST_REPEAT_MAX_MS;
     agent->repeats++;
     if (agent->repeats < 6) {
-        delay_ms = REQUEST_REPEAT_MIN_MS << agent->repeats;
+        delay_ms = (uint32_t)REQUEST_REPEAT_MIN_MS << agent->repeats;
     }
     repeat_after(agent, delay_ms < REQUEST_REPEAT_MAX_MS ? delay_ms : REQUEST_REPEAT_MAX_MS);
     if (agent->using == CERT_IDENTITY_BOOTSTRAP) {
