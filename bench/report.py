@@ -49,6 +49,7 @@ def as_json(figures: Sequence[Figure]) -> str:
 
 def keep(figures: Sequence[Figure], folder: Path) -> None:
     """Write the run to files, for programs and for people."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(as_json(figures) + "\n", encoding="utf-8")
     console = Console(width=_NO_WRAPPING)
     with console.capture() as captured:
