@@ -7,7 +7,7 @@
 # Exit code 1: something failed; 2: there is nothing to build with; 3: the options and .build-test-rules.yml left nothing to build.
 # Usage: scripts/esp_build.sh [OPTION OF idf-build-apps...]    e.g. --target esp32c3, --config sdkconfig.ci.qemu=qemu
 #   ESP_APPS       only these apps: cert_agent and the folders of test_apps/ and examples/ (default: all)
-#   ESP_PKI        folder with the bootstrap identity to build in (default: certs, or if it has none, a TEST one in build/esp/pki)
+#   ESP_PKI        folder with the bootstrap identity to build in (default: certs)
 #   ESP_SDKCONFIG  further sdkconfig files, separated by commas
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,16 +25,7 @@ fi
 command -v idf-build-apps >/dev/null ||
     fail "there is no idf-build-apps: run  . $IDF_PATH/export.sh  in this shell; if that does not help,  $IDF_PATH/install.sh --enable-ci"
 
-pki=${ESP_PKI:-certs}
-if [[ -z ${ESP_PKI:-} && ! -f certs/bootstrap.crt ]]; then
-    pki=build/esp/pki
-    echo "esp-build: no bootstrap identity in certs/; these images get a TEST one from $pki" >&2
-    if [[ ! -f $pki/bootstrap.crt ]]; then
-        [[ -x .venv/bin/python ]] || fail 'no Python environment to make a test PKI with: run  make setup'
-        .venv/bin/python scripts/make_test_pki.py --directory "$pki" >&2
-    fi
-fi
-pki=$(realpath -m "$pki")
+pki=$(realpath -m "${ESP_PKI:-certs}")
 [[ -f $pki/bootstrap.crt ]] ||
     fail "there is no bootstrap identity in $pki: scripts/make_test_pki.py makes one for tests; ESP_PKI names another folder"
 
