@@ -21,6 +21,7 @@ from bench.report import Figure
 from bench.wrk import post_rate
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import Application
 
 _CERTIFICATES = 100
 _CONNECTIONS = 16
@@ -57,7 +58,7 @@ def measure(scratch: Path, seconds: int) -> list[Figure]:
 def _issue(fleet: Fleet) -> list[x509.Certificate]:
     sender = bootstrap_sender(fleet)
     enrolled = (
-        lifecycle.enroll(fleet.context, device_id=name, sender=sender, request_id=name, csr_pem=csr)
+        lifecycle.enroll(fleet.context, Application(name, sender, name, csr))
         for name, csr in make_csrs(_CERTIFICATES, "ocsp")
     )
     return [x509.load_pem_x509_certificate(each.certificate_pem.encode()) for each in enrolled]

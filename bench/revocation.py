@@ -16,6 +16,7 @@ from bench.mqtt import Session
 from bench.report import Figure
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import Application
 from fleetpki.pki import keys
 from fleetpki.pki.keys import KeyType
 
@@ -53,13 +54,8 @@ def _enroll_one(fleet: Fleet, sender: str, name: str, files: Path) -> tuple[Path
     key = keys.generate(KeyType.EC_P256)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    enrolled = lifecycle.enroll(
-        fleet.context,
-        device_id=name,
-        sender=sender,
-        request_id=f"r-{name}",
-        csr_pem=csr.public_bytes(serialization.Encoding.PEM).decode(),
-    )
+    csr_pem = csr.public_bytes(serialization.Encoding.PEM).decode()
+    enrolled = lifecycle.enroll(fleet.context, Application(name, sender, f"r-{name}", csr_pem))
     certificate, key_file = files / f"{name}.crt", files / f"{name}.key"
     certificate.write_text(enrolled.certificate_pem + enrolled.chain_pem)
     key_file.write_bytes(keys.private_key_pem(key))

@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolments per second with one and with two worker processes on one PostgreSQL."""
 
+import asyncio
 import multiprocessing
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.cloud import bootstrap_sender, make_fleet
 from bench.csrs import make_csrs
 from bench.report import Figure
-from fleetpki import lifecycle
+from fleetpki.desk import Desk
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import Application
 from tests.cloud.postgres import running_server
 
-_THREADS = 16
+_AT_ONCE = 32
 
 
 def measure(scratch: Path, seconds: int) -> list[Figure]:
@@ -46,12 +47,18 @@ def _enroll(directory: Path, prefix: str, seconds: int) -> float:
     csrs = make_csrs(seconds * 2000, prefix)
     end = time.perf_counter() + seconds
 
-    def one(job: tuple[str, str]) -> int:
-        if time.perf_counter() > end:
-            return 0
-        name, csr = job
-        lifecycle.enroll(fleet.context, device_id=name, sender=sender, request_id=name, csr_pem=csr)
-        return 1
+    waiting = iter(csrs)
 
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return sum(threads.map(one, csrs)) / seconds
+    async def come(desk: Desk) -> int:
+        done = 0
+        while time.perf_counter() < end:
+            name, csr = next(waiting)
+            await desk.enroll(Application(name, sender, name, csr))
+            done += 1
+        return done
+
+    async def crowd() -> int:
+        desk = Desk(fleet.context)
+        return sum(await asyncio.gather(*(come(desk) for _ in range(_AT_ONCE))))
+
+    return asyncio.run(crowd()) / seconds

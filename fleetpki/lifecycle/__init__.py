@@ -21,6 +21,7 @@ from fleetpki.lifecycle.batches import BatchPolicy, change_batch, create_batch, 
 from fleetpki.lifecycle.context import Context, Policy, utc_now
 from fleetpki.lifecycle.devices import update_device
 from fleetpki.lifecycle.enrollment import allow_reenrollment, enroll
+from fleetpki.lifecycle.first_enrollments import enroll_newcomers
 from fleetpki.lifecycle.housekeeping import collect_unactivated
 from fleetpki.lifecycle.possession import prove_possession
 from fleetpki.lifecycle.quarantine import approve_claim, deny_claim, record_claim
@@ -37,6 +38,7 @@ from fleetpki.lifecycle.rotation import (
 from fleetpki.lifecycle.status import record_status
 from fleetpki.lifecycle.terms import (
     Applicant,
+    Application,
     DeviceStatus,
     Enrolled,
     Issued,
@@ -49,6 +51,7 @@ from fleetpki.lifecycle.terms import (
 __all__ = [
     "AllowedEntry",
     "Applicant",
+    "Application",
     "BatchPolicy",
     "Context",
     "DeviceStatus",
@@ -73,6 +76,7 @@ __all__ = [
     "deny_claim",
     "disallow_devices",
     "enroll",
+    "enroll_newcomers",
     "issue_for",
     "list_batches",
     "principal_with_certificate",

@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -23,25 +22,13 @@ from sqlalchemy.orm import Session
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle.context import Transaction
 from fleetpki.lifecycle.parties import require_bootstrap, require_in_service
+from fleetpki.lifecycle.terms import Application
 from fleetpki.pki.factory_secret import is_proven
 from fleetpki.registry import queries, tags
 from fleetpki.registry.exclusion import serialize
 from fleetpki.registry.models import AllowedDevice, Batch, Certificate, Device, DeviceState, Role
 
 _MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True)
-class Application:
-    """A device asks to be admitted."""
-
-    device_id: str
-    sender: str
-    """The id of the bootstrap certificate it came with."""
-    csr_pem: str | None
-    hardware: dict[str, Any] | None = None
-    proof: str | None = None
-    """The MAC it shows to hold its factory secret."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every rule works with: registry, keys, policy and clock; and the transaction it runs in."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from functools import cached_property
 
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import RegistryUnavailable, Rejected
 from fleetpki.lifecycle.terms import Hook
-from fleetpki.lifecycle.together import Together
 from fleetpki.pki import profiles
 from fleetpki.pki.issuer import Issuer
 from fleetpki.pki.keyring import KeyRing
@@ -21,9 +19,6 @@ from fleetpki.pki.ocsp import Delegates
 from fleetpki.registry.audit import Entry
 from fleetpki.registry.database import Sessions, engine_of
 from fleetpki.registry.group_commit import GroupCommit
-
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
 
 OPERATOR = "operator"
 CLOUD = "cloud"
@@ -112,16 +107,6 @@ class Context:
             now = self.clock()
             yield lambda actor: Transaction(write.session, now, actor, write.entries)
 
-    def together(
-        self, work: Callable[["Context", Sequence[Item]], Sequence[Outcome | Rejected]], item: Item
-    ) -> Outcome:
-        """Do ``work`` on an item, in one call with the items of other threads that wait to have it done."""
-        desks: dict[Any, Together[Item, Outcome | Rejected]] = self._desks
-        outcome = desks.setdefault(work, Together(partial(work, self)))(item)
-        if isinstance(outcome, Rejected):
-            raise outcome
-        return outcome
-
     @contextmanager
     def auditing_refusals(self, actor: str, action: str, subject: str) -> Iterator[None]:
         """Do what needs no transaction, yet may refuse."""
@@ -138,10 +123,6 @@ class Context:
         """Write what needs no audit entry."""
         with self._commits.write() as write:
             yield write.session
-
-    @cached_property
-    def _desks(self) -> dict[Any, Together[Any, Any]]:
-        return {}
 
     @cached_property
     def _commits(self) -> GroupCommit:

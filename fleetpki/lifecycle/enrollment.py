@@ -4,15 +4,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import admission, authorities, first_enrollments, issuance, quarantine
-from fleetpki.lifecycle.admission import Application, Facts
+from fleetpki.lifecycle import admission, authorities, issuance, quarantine
+from fleetpki.lifecycle.admission import Facts
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
-from fleetpki.lifecycle.first_enrollments import Candidate
 from fleetpki.lifecycle.parties import known_device, may_reenroll, require_in_service
-from fleetpki.lifecycle.terms import Applicant, Enrolled
+from fleetpki.lifecycle.terms import Applicant, Application, Enrolled
 from fleetpki.lifecycle.transitions import close
 from fleetpki.pki import keys
 from fleetpki.pki.csr_policy import check_csr
@@ -20,7 +18,7 @@ from fleetpki.pki.identifiers import is_device_id, key_digest
 from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Device, RotationState
+from fleetpki.registry.models import Certificate, Device, Role, RotationState
 
 
 @dataclass(frozen=True)
@@ -35,39 +33,33 @@ class _Key:
         return key_digest(self.public)
 
 
-def enroll(
-    ctx: Context,
-    *,
-    device_id: str,
-    sender: str,
-    request_id: str,
-    csr_pem: str | None,
-    hardware: dict[str, Any] | None = None,
-    proof: str | None = None,
-) -> Enrolled:
+def enroll(ctx: Context, application: Application) -> Enrolled:
     """Certify a device's key. The same key again gets the same certificate.
 
-    Without a request the key is made here, if the batch permits that; a repetition gets another key.
+    A key made here, if the batch permits that, is another one at each repetition.
     """
-    application = Application(device_id, sender, csr_pem, hardware, proof)
+    sender, device_id = application.sender, application.device_id
     with ctx.auditing_refusals(sender, "enroll", device_id):
         key = _key_of(application)
         _ask_hooks(ctx, application, key)
-    certificate = _issue_with_others(ctx, application, key, request_id)
-    if certificate is None:
-        with ctx.transaction(sender, "enroll", device_id) as tx:
-            facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
-            admission.require_admissible(facts)
-            _require_source(facts, key)
-            device = facts.device or admission.admit(tx, facts)
-            recorded = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key, request_id)
-        certificate = issuance.release(ctx, sender, recorded, key.public)
+    with ctx.transaction(sender, "enroll", device_id) as tx:
+        facts = admission.gather(tx.session, application, tx.now, ctx.batch_secret, lock=True)
+        admission.require_admissible(facts)
+        _require_source(facts, key)
+        device = facts.device or admission.admit(tx, facts)
+        recorded = _earlier_answer(tx, facts, key) or _record(ctx, tx, facts, device, key)
+    certificate = issuance.release(ctx, sender, recorded, key.public)
+    return answer(ctx, certificate, key.private)
+
+
+def answer(ctx: Context, certificate: Certificate, private_key: PrivateKey | None = None) -> Enrolled:
+    """What a device is told that has been enrolled."""
     return Enrolled(
         certificate_pem=certificate.signed_pem,
         chain_pem=authorities.chain(ctx, certificate),
         certificate_id=certificate.signed_id,
         time=ctx.clock(),
-        private_key_pem=keys.private_key_pem(key.private).decode("ascii") if key.private else None,
+        private_key_pem=keys.private_key_pem(private_key).decode("ascii") if private_key else None,
     )
 
 
@@ -113,16 +105,6 @@ def _require_source(facts: Facts, key: _Key) -> None:
         raise Rejected(Code.NOT_ALLOWED, f"batch {facts.batch.name} makes no keys for devices: send a csr")
 
 
-def _issue_with_others(
-    ctx: Context, application: Application, key: _Key, request_id: str
-) -> Certificate | None:
-    """The certificate, unless this is no plain first enrolment."""
-    if key.private is not None:
-        return None
-    candidate = Candidate(application, key.public, key.digest, request_id)
-    return ctx.together(first_enrollments.issue, candidate)
-
-
 def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | None:
     """The certificate this key was given before, unless a repetition has to get another."""
     if facts.device is None or key.private is not None:
@@ -133,10 +115,9 @@ def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | N
     return None
 
 
-def _record(
-    ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _Key, request_id: str
-) -> Certificate:
-    admission.require_pace(tx.session, facts.batch, tx.now)
+def _record(ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _Key) -> Certificate:
+    request_id, batch = facts.application.request_id, facts.batch
+    admission.require_pace(tx.session, batch, tx.now)
     if facts.device is not None:
         _leave_former_life(tx, device, key, facts.application.sender)
     holders = issuance.holders_of(tx, key.digest)
@@ -145,7 +126,17 @@ def _record(
     if facts.device is not None:
         issuance.replace_unused(tx, device)
     authority = authorities.active(tx.session)
-    return issuance.record(ctx, tx, device, key.public, authority, request_id, batch=facts.batch.name)
+    planned = issuance.planned(
+        ctx,
+        tx,
+        Role.DEVICE,
+        device.device_id,
+        key.public,
+        authority,
+        request_id=request_id,
+        batch=batch.name,
+    )
+    return issuance.record(tx, planned)
 
 
 def _leave_former_life(tx: Transaction, device: Device, key: _Key, sender: str) -> None:

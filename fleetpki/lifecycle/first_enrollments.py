@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from fleetpki.errors import RegistryUnavailable, Rejected, Unavailable
-from fleetpki.lifecycle import admission, authorities, issuance
-from fleetpki.lifecycle.admission import Application, Facts
+from fleetpki.lifecycle import admission, authorities, enrollment, issuance
+from fleetpki.lifecycle.admission import Facts
 from fleetpki.lifecycle.context import CLOUD, Context, Transaction
 from fleetpki.lifecycle.issuance import Signed
 from fleetpki.lifecycle.parties import require_bootstrap
-from fleetpki.pki.keys import PublicKey
+from fleetpki.lifecycle.terms import Application, Enrolled
+from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
+from fleetpki.pki.identifiers import is_device_id
 from fleetpki.registry import tags
 from fleetpki.registry.bulk import insert_all
 from fleetpki.registry.exclusion import serialize
-from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device
+from fleetpki.registry.models import AllowedDevice, Authority, Batch, Certificate, Device, Role
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +34,35 @@ class Candidate:
     """Somebody who may be new."""
 
     application: Application
-    public_key: PublicKey
-    key_digest: str
-    request_id: str
+    csr: AcceptedCsr
 
 
-def issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
-    """Give them their first certificates, as ``issuance`` has it; None for who has to be looked at alone."""
+def enroll_newcomers(ctx: Context, applications: Sequence[Application]) -> list[Enrolled | Rejected | None]:
+    """Answer those who are plainly new; None for who has to be looked at by ``enroll``."""
+    candidates = [_candidate(ctx, each) for each in applications]
+    issued = iter(_issue(ctx, [each for each in candidates if each is not None]))
+    outcomes = [None if each is None else next(issued) for each in candidates]
+    return [enrollment.answer(ctx, each) if isinstance(each, Certificate) else each for each in outcomes]
+
+
+def _candidate(ctx: Context, application: Application) -> Candidate | None:
+    if application.csr_pem is None or ctx.hooks or not is_device_id(application.device_id):
+        return None
+    try:
+        return Candidate(application, check_csr(application.csr_pem, application.device_id))
+    except Rejected:
+        return None
+
+
+def _issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
+    if not candidates:
+        return []
     recorded = record(ctx, candidates)
     try:
         signed = [
             Signed(
                 certificate,
-                issuance.sign(ctx, certificate, candidate.public_key),
+                issuance.sign(ctx, certificate, candidate.csr.public_key),
                 candidate.application.sender,
             )
             for candidate, certificate in zip(candidates, recorded, strict=True)
@@ -104,7 +122,14 @@ def _record(
     ctx: Context, tx: Transaction, authority: Authority, candidate: Candidate, device: Device
 ) -> Certificate:
     return issuance.planned(
-        ctx, tx, device, candidate.public_key, authority, candidate.request_id, batch=device.batch
+        ctx,
+        tx,
+        Role.DEVICE,
+        device.device_id,
+        candidate.csr.public_key,
+        authority,
+        request_id=candidate.application.request_id,
+        batch=device.batch,
     )
 
 
@@ -123,7 +148,7 @@ class _Known:
     @classmethod
     def of(cls, tx: Transaction, candidates: Sequence[Candidate]) -> "_Known":
         names = [each.application.device_id for each in candidates]
-        digests = [each.key_digest for each in candidates]
+        digests = [each.csr.key_digest for each in candidates]
         sent_with = {each.application.sender for each in candidates}
         session = tx.session
         senders = session.scalars(select(Certificate).where(Certificate.certificate_id.in_(sent_with))).all()
@@ -155,12 +180,12 @@ class _Known:
         name = application.device_id
         sender = require_bootstrap(self.senders.get(application.sender), tx.now)
         batch = admission.require_batch(self.batches.get(sender.batch))
-        if self.room[batch.name] <= 0 or name in self.devices or candidate.key_digest in self.keys:
+        if self.room[batch.name] <= 0 or name in self.devices or candidate.csr.key_digest in self.keys:
             return None
         self.room[batch.name] -= (
             1  # perhaps for somebody who is then refused: who comes after is looked at alone
         )
         self.devices.add(name)  # who comes with the same name or key is not the first any more
-        self.keys.add(candidate.key_digest)
+        self.keys.add(candidate.csr.key_digest)
         secret = ctx.batch_secret(batch.name) if batch.proof else None
         return Facts(application, batch, None, self.allowed.get(name), secret, has_places=True)

@@ -88,77 +88,28 @@ def replace_unused(tx: Transaction, device: Device) -> None:
         revoke(tx, former, REPLACED)
 
 
-def record(
-    ctx: Context,
-    tx: Transaction,
-    device: Device,
-    public_key: PublicKey,
-    authority: Authority,
-    request_id: str | None,
-    *,
-    batch: str | None = None,
-) -> Certificate:
+def record(tx: Transaction, planned: Certificate) -> Certificate:
     """Step 1."""
-    certificate = planned(ctx, tx, device, public_key, authority, request_id, batch=batch)
-    tx.session.add(certificate)
-    return certificate
+    tx.session.add(planned)
+    return planned
 
 
 def planned(
     ctx: Context,
     tx: Transaction,
-    device: Device,
-    public_key: PublicKey,
-    authority: Authority,
-    request_id: str | None,
-    *,
-    batch: str | None = None,
-) -> Certificate:
-    """What step 1 records, for who records many at once."""
-    return _planned(
-        ctx,
-        tx,
-        Role.DEVICE,
-        device.device_id,
-        public_key,
-        authority,
-        validity=ctx.policy.device_validity,
-        device_id=device.device_id,
-        request_id=request_id,
-        batch=batch,
-    )
-
-
-def record_for(
-    ctx: Context,
-    tx: Transaction,
     role: Role,
     common_name: str,
     public_key: PublicKey,
     authority: Authority,
     *,
     validity: timedelta | None = None,
-    batch: str | None = None,
-) -> Certificate:
-    """Step 1 for a certificate of any role, to be signed by this authority."""
-    certificate = _planned(ctx, tx, role, common_name, public_key, authority, validity=validity, batch=batch)
-    tx.session.add(certificate)
-    return certificate
-
-
-def _planned(
-    ctx: Context,
-    tx: Transaction,
-    role: Role,
-    common_name: str,
-    public_key: PublicKey,
-    authority: Authority,
-    *,
-    validity: timedelta | None = None,
-    device_id: str | None = None,
     request_id: str | None = None,
     batch: str | None = None,
 ) -> Certificate:
+    """What step 1 records: a certificate for a role, to be signed by this authority."""
+    is_device = role == Role.DEVICE
+    if validity is None and is_device:
+        validity = ctx.policy.device_validity
     try:
         issuer = authorities.issuer(ctx, authority)
         plan = issuer.plan(_PROFILES[role], common_name, public_key, tx.now, validity=validity)
@@ -166,7 +117,7 @@ def _planned(
         raise _put_off(ctx, error) from error
     certificate = Certificate(
         role=role,
-        device_id=device_id,
+        device_id=common_name if is_device else None,
         common_name=plan.common_name,
         serial=f"{plan.serial:x}",
         key_digest=key_digest(public_key),
@@ -213,7 +164,8 @@ def release(
         return recorded
     with ctx.auditing_refusals(actor, "issue", recorded.common_name):
         signed = sign(ctx, recorded, public_key, hosts)
-    return ctx.together(complete_all, Signed(recorded, signed, actor))
+    with ctx.transaction(actor, "issue", recorded.common_name) as tx:
+        return complete(tx, recorded, signed)
 
 
 def _put_off(ctx: Context, error: KeyUnavailable) -> Unavailable:

@@ -50,9 +50,8 @@ def certify_bootstrap(
             )
             if issuer.kind != AuthorityKind.BOOTSTRAP or issuer.state not in authorities.IN_USE:
                 raise Rejected(Code.NOT_ALLOWED, f"{issuer.name} is no bootstrap authority at work")
-            recorded = issuance.record_for(
-                ctx, tx, Role.BOOTSTRAP, common_name, public_key, issuer, batch=batch
-            )
+            planned = issuance.planned(ctx, tx, Role.BOOTSTRAP, common_name, public_key, issuer, batch=batch)
+            recorded = issuance.record(tx, planned)
     return _released(ctx, actor, recorded, public_key)
 
 
@@ -91,7 +90,8 @@ def renew_own(
         if known.state not in LIVE_CERTIFICATE:
             raise Rejected(Code.REVOKED, f"the certificate is {known.state}")
         authority = authorities.active(tx.session)
-        recorded = issuance.record_for(ctx, tx, known.role, known.common_name, public_key, authority)
+        planned = issuance.planned(ctx, tx, known.role, known.common_name, public_key, authority)
+        recorded = issuance.record(tx, planned)
         recorded.api_role = known.api_role
     return _released(ctx, actor, recorded, public_key, hosts if recorded.role == Role.BROKER else ())
 

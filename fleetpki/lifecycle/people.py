@@ -44,7 +44,8 @@ def certify_person(
         recorded = earlier(tx, key, Role.PERSON, name)
         if recorded is None:
             authority = authorities.active(tx.session)
-            recorded = issuance.record_for(ctx, tx, Role.PERSON, name, key, authority, validity=validity)
+            planned = issuance.planned(ctx, tx, Role.PERSON, name, key, authority, validity=validity)
+            recorded = issuance.record(tx, planned)
             recorded.api_role = role
             tx.audit("person.certified", name, role=role)
         elif recorded.api_role != role:

@@ -43,6 +43,21 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True)
+class Application:
+    """A device asks for its first certificate, or for another one after it lost the first."""
+
+    device_id: str
+    sender: str
+    """The id of the bootstrap certificate it came with."""
+    request_id: str
+    csr_pem: str | None
+    """Certifies its key; without it the key is to be made here."""
+    hardware: dict[str, Any] | None = None
+    proof: str | None = None
+    """The MAC it shows to hold its factory secret."""
+
+
+@dataclass(frozen=True)
 class Applicant:
     """Who asks to become a device, as far as an operator's own rules may care."""
 

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services: a topic, the rule that handles its messages, and how a refusal is answered.
 
-Everything here is synchronous and runs in worker threads; ``worker.py`` brings messages in and answers out.
+``worker.py`` brings messages in and answers out.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fleetpki import lifecycle
+from fleetpki.desk import Desk
 from fleetpki.errors import Code, FleetError, Rejected, Unavailable
-from fleetpki.lifecycle import Context, DeviceStatus
+from fleetpki.lifecycle import Application, DeviceStatus
 from fleetpki.mqtt import messages, topics
 from fleetpki.mqtt.messages import Message
 
@@ -40,14 +41,14 @@ class Service:
     """One kind of request."""
 
     requests: str
-    handle: Callable[[Context, Request], Answer | None]
+    handle: Callable[[Desk, Request], Awaitable[Answer | None]]
     refuse: Callable[[Request, Rejected], Answer | None]
 
 
-def serve(service: Service, ctx: Context, request: Request) -> Answer | None:
+async def serve(service: Service, desk: Desk, request: Request) -> Answer | None:
     """Handle a request. Whatever happens, the service goes on and the device learns what it may know."""
     try:
-        return service.handle(ctx, request)
+        return await service.handle(desk, request)
     except Rejected as rejected:
         log.info("refused %s of %s: %s", service.requests, request.device_id, rejected)
         return service.refuse(request, rejected)
@@ -59,17 +60,18 @@ def serve(service: Service, ctx: Context, request: Request) -> Answer | None:
         return service.refuse(request, Rejected(Code.INTERNAL, "internal error, try again later"))
 
 
-def enroll(ctx: Context, request: Request) -> Answer:
+async def enroll(desk: Desk, request: Request) -> Answer:
     """Give a device its operational identity."""
     message = messages.parse(messages.EnrollRequest, request.payload)
-    enrolled = lifecycle.enroll(
-        ctx,
-        device_id=request.device_id,
-        sender=request.sender,
-        request_id=message.request_id,
-        csr_pem=message.csr,
-        hardware=message.hardware,
-        proof=message.proof.mac if message.proof else None,
+    enrolled = await desk.enroll(
+        Application(
+            device_id=request.device_id,
+            sender=request.sender,
+            request_id=message.request_id,
+            csr_pem=message.csr,
+            hardware=message.hardware,
+            proof=message.proof.mac if message.proof else None,
+        )
     )
     accepted = messages.EnrollAccepted(
         request_id=message.request_id,
@@ -93,11 +95,11 @@ def refuse_enrolment(request: Request, rejected: Rejected) -> Answer:
     return Answer(topics.enroll_rejected(request.device_id), refusal)
 
 
-def answer_csr(ctx: Context, request: Request) -> Answer:
+async def answer_csr(desk: Desk, request: Request) -> Answer:
     """Certify the new key of a rotation."""
     message = messages.parse(messages.CsrRequest, request.payload)
-    issued = lifecycle.answer_csr(
-        ctx,
+    issued = await desk.apply(
+        lifecycle.answer_csr,
         device_id=request.device_id,
         sender=request.sender,
         rotation_id=message.rotation_id,
@@ -124,7 +126,7 @@ def refuse_csr(request: Request, rejected: Rejected) -> Answer:
     return Answer(topics.certs(request.device_id, "rejected"), refusal)
 
 
-def record_status(ctx: Context, request: Request) -> None:
+async def record_status(desk: Desk, request: Request) -> None:
     """Take note of what a device says about itself; what follows from it goes out through the outbox."""
     message = messages.parse(messages.StatusReport, request.payload)
     status = DeviceStatus(
@@ -136,7 +138,9 @@ def record_status(ctx: Context, request: Request) -> None:
         message=message.message,
         trust_version=message.trust_version,
     )
-    lifecycle.record_status(ctx, device_id=request.device_id, sender=request.sender, status=status)
+    await desk.apply(
+        lifecycle.record_status, device_id=request.device_id, sender=request.sender, status=status
+    )
 
 
 def ignore_status(request: Request, rejected: Rejected) -> None:

@@ -11,11 +11,11 @@ import json
 import logging
 import random
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import aiomqtt
 from aiomqtt import Message
 
+from fleetpki.desk import Desk
 from fleetpki.errors import RegistryUnavailable
 from fleetpki.lifecycle import Context
 from fleetpki.mqtt import topics
@@ -34,9 +34,9 @@ Work = tuple[Service, Request]
 #: Name of the MQTT 5 user property in which the broker certifies the sender's certificate id.
 STAMP = "certificate-id"
 
-#: Requests handled at once: the registry makes one commit of those that wait for it together.
-_LANES = 32
-_LANE_DEPTH = 100
+#: Requests handled at once.
+_LANES = 128
+_LANE_DEPTH = 25
 
 _MIN_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
@@ -48,6 +48,7 @@ class Worker:
     def __init__(self, ctx: Context, bus: Bus, poll_s: float | None = None) -> None:
         """Serve the fleet of ``ctx``, and look into the outbox every ``poll_s`` seconds, or never."""
         self._ctx = ctx
+        self._desk = Desk(ctx)
         self._bus = bus
         self._poll_s = poll_s
         self.ready = asyncio.Event()
@@ -72,12 +73,11 @@ class Worker:
             for service in SERVICES:
                 await client.subscribe(topics.shared(service.requests), qos=1)
             self.ready.set()
-            with ThreadPoolExecutor(_LANES, "rules") as threads:
-                lanes = Lanes[Work](_LANES, _LANE_DEPTH, lambda work: self._answer(client, threads, *work))
-                work = [self._listen(client, lanes), lanes.run()]
-                if self._poll_s is not None:
-                    work.append(self._dispatch(client, self._poll_s))
-                await until_first_ends(*work)
+            lanes = Lanes[Work](_LANES, _LANE_DEPTH, lambda work: self._answer(client, *work))
+            work = [self._listen(client, lanes), lanes.run()]
+            if self._poll_s is not None:
+                work.append(self._dispatch(client, self._poll_s))
+            await until_first_ends(*work)
 
     async def _listen(self, client: aiomqtt.Client, lanes: Lanes[Work]) -> None:
         async for message in client.messages:
@@ -86,11 +86,8 @@ class Worker:
             if service is not None and request is not None:
                 await lanes.put(request.device_id, (service, request))
 
-    async def _answer(
-        self, client: aiomqtt.Client, threads: ThreadPoolExecutor, service: Service, request: Request
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(threads, serve, service, self._ctx, request)
+    async def _answer(self, client: aiomqtt.Client, service: Service, request: Request) -> None:
+        answer = await serve(service, self._desk, request)
         if answer is not None:
             await send(client, answer)
 

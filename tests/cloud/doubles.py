@@ -18,6 +18,7 @@ from sqlalchemy import event
 
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import (
+    Application,
     Context,
     DeviceStatus,
     Enrolled,
@@ -27,6 +28,7 @@ from fleetpki.lifecycle import (
     StatusState,
     answer_csr,
     enroll,
+    enroll_newcomers,
     record_status,
     register_hierarchy,
     start_rotation,
@@ -227,6 +229,14 @@ class Fleet:
         return verdict(self.ctx, certificate_id=certificate_id, client_id=client_id).allow
 
 
+def enroll_at_a_door(ctx: Context, application: Application) -> Enrolled:
+    """As all doors do: with the newcomers first."""
+    [outcome] = enroll_newcomers(ctx, [application])
+    if isinstance(outcome, Rejected):
+        raise outcome
+    return outcome or enroll(ctx, application)
+
+
 @dataclass
 class FakeDevice:
     """A device without a wire: it holds keys and speaks to the rules."""
@@ -242,13 +252,8 @@ class FakeDevice:
     def enroll(self, request_id: str = "request-1", key: PrivateKey | None = None) -> Enrolled:
         """Enrol and take the certificate over."""
         self.key = key or self.key
-        enrolled = enroll(
-            self.fleet.ctx,
-            device_id=self.device_id,
-            sender=self.fleet.bootstrap,
-            request_id=request_id,
-            csr_pem=self.csr(),
-        )
+        application = Application(self.device_id, self.fleet.bootstrap, request_id, self.csr())
+        enrolled = enroll_at_a_door(self.fleet.ctx, application)
         self.certificate_id = enrolled.certificate_id
         return enrolled
 

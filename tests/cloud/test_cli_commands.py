@@ -8,7 +8,7 @@ import pytest
 
 from fleetpki.config import Layout
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import DeviceStatus, StatusState, enroll, record_status
+from fleetpki.lifecycle import Application, DeviceStatus, StatusState, enroll, record_status
 from fleetpki.pki.identifiers import certificate_id
 from tests.cloud.broker_fixtures import Outcome, make_fleet, run_cli
 from tests.cloud.doubles import make_csr, new_key
@@ -29,13 +29,8 @@ def enrolled(layout: Layout, device_id: str) -> str:
 
     ctx = Fleet.open(layout.directory).context
     bootstrap = x509.load_pem_x509_certificate((layout.bootstrap / "bootstrap.crt").read_bytes())
-    answer = enroll(
-        ctx,
-        device_id=device_id,
-        sender=certificate_id(bootstrap),
-        request_id="r-1",
-        csr_pem=make_csr(new_key(), device_id),
-    )
+    csr_pem = make_csr(new_key(), device_id)
+    answer = enroll(ctx, Application(device_id, certificate_id(bootstrap), "r-1", csr_pem))
     status = DeviceStatus(StatusState.CONNECTED, answer.certificate_id, 1)
     record_status(ctx, device_id=device_id, sender=answer.certificate_id, status=status)
     return answer.certificate_id

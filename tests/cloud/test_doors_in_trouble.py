@@ -6,6 +6,7 @@ Each trouble is a real one. When it is over the same requests succeed, without a
 tells of it.
 """
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from fleetpki.desk import Desk
 from fleetpki.lifecycle import authorities
 from fleetpki.mqtt.services import SERVICES, Request, serve
 from fleetpki.pki.ocsp import issuer_ids
@@ -125,7 +127,8 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 def by_mqtt(web: Web, device_id: str, csr: str) -> dict[str, Any]:
     payload = httpx.Request("POST", "http://x", json={"request_id": "r-1", "csr": csr}).content
-    answer = serve(ENROLMENT, web.ctx, Request(device_id, web.bootstrap.certificate_id, payload))
+    request = Request(device_id, web.bootstrap.certificate_id, payload)
+    answer = asyncio.run(serve(ENROLMENT, Desk(web.ctx), request))
     assert answer is not None
     return answer.message.model_dump()
 

@@ -12,6 +12,7 @@ from fleetpki.errors import Code, FleetError, Rejected, Unavailable
 from fleetpki.lifecycle import (
     AllowedEntry,
     Applicant,
+    Application,
     BatchPolicy,
     Enrolled,
     StatusState,
@@ -19,12 +20,12 @@ from fleetpki.lifecycle import (
     change_batch,
     create_batch,
     disallow_devices,
-    enroll,
     resume_device,
     suspend_device,
 )
 from fleetpki.pki.factory_secret import device_secret, proof_mac
-from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
+from tests.cloud import doubles
+from tests.cloud.doubles import Clock, FakeDevice, Fleet, enroll_at_a_door, new_key, refused
 
 pytestmark = pytest.mark.both_databases
 
@@ -32,17 +33,19 @@ BATCH = "bootstrap-1"
 SECRET = bytes(range(32))
 
 
+@pytest.fixture(params=["with others", "alone"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules are the same for whoever comes with others and for whoever is looked at alone."""
+    if request.param == "alone":
+        monkeypatch.setattr(doubles, "enroll_newcomers", lambda _ctx, those: [None for _ in those])
+
+
 def attempt(
     fleet: Fleet, device_id: str = "sensor-1", *, proof: str | None = None, key: bool = True
 ) -> Enrolled:
-    return enroll(
-        fleet.ctx,
-        device_id=device_id,
-        sender=fleet.bootstrap,
-        request_id="request-1",
-        csr_pem=FakeDevice(fleet, device_id).csr() if key else None,
-        proof=proof,
-    )
+    csr_pem = FakeDevice(fleet, device_id).csr() if key else None
+    application = Application(device_id, fleet.bootstrap, "request-1", csr_pem, proof=proof)
+    return enroll_at_a_door(fleet.ctx, application)
 
 
 def test_the_batch_of_a_new_fleet_is_open(fleet: Fleet) -> None:
@@ -135,14 +138,7 @@ def test_a_device_proves_that_it_holds_its_factory_secret(fleet: Fleet) -> None:
     fleet = proving(fleet)
     csr = FakeDevice(fleet, "sensor-1").csr()
     mac = proof_mac(device_secret(SECRET, "sensor-1"), "sensor-1", csr)
-    enroll(
-        fleet.ctx,
-        device_id="sensor-1",
-        sender=fleet.bootstrap,
-        request_id="r",
-        csr_pem=csr,
-        proof=mac,
-    )
+    enroll_at_a_door(fleet.ctx, Application("sensor-1", fleet.bootstrap, "r", csr, proof=mac))
 
 
 def test_a_proof_is_for_one_request_of_one_device(fleet: Fleet) -> None:

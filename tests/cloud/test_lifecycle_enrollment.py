@@ -10,16 +10,16 @@ from cryptography import x509
 
 from fleetpki.errors import Code, FleetError
 from fleetpki.lifecycle import (
+    Application,
     StatusState,
     allow_reenrollment,
     collect_unactivated,
-    enroll,
     revoke_certificate,
     revoke_device,
 )
 from fleetpki.pki.identifiers import certificate_id
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind
-from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, make_csr, new_key, refused
+from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, enroll_at_a_door, make_csr, new_key, refused
 
 pytestmark = pytest.mark.both_databases
 
@@ -168,7 +168,7 @@ def test_only_a_bootstrap_certificate_enrolls(fleet: Fleet, kind: str) -> None:
 
     def ask() -> None:
         csr_pem = make_csr(new_key(), "sensor-1")
-        enroll(fleet.ctx, device_id="sensor-1", sender=senders[kind], request_id="r", csr_pem=csr_pem)
+        enroll_at_a_door(fleet.ctx, Application("sensor-1", senders[kind], "r", csr_pem))
 
     assert refused(ask) == Code.NOT_ALLOWED
     assert fleet.registered("sensor-1") is None
@@ -192,7 +192,7 @@ def test_the_bootstrap_key_is_nobodys_own(fleet: Fleet) -> None:
 
 def test_without_a_request_no_certificate(fleet: Fleet) -> None:
     def ask() -> None:
-        enroll(fleet.ctx, device_id="sensor-1", sender=fleet.bootstrap, request_id="r", csr_pem=None)
+        enroll_at_a_door(fleet.ctx, Application("sensor-1", fleet.bootstrap, "r", None))
 
     assert refused(ask) == Code.NOT_ALLOWED
 

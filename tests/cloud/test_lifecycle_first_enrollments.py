@@ -2,55 +2,70 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many devices enrol at once: each is judged as if it had come alone."""
 
+import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from sqlalchemy.exc import IntegrityError
 
+from fleetpki.desk import Desk
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import AllowedEntry, admission, allow_devices, change_batch, first_enrollments
-from fleetpki.lifecycle.admission import Application
-from fleetpki.lifecycle.first_enrollments import Candidate
-from fleetpki.pki.identifiers import key_digest
+from fleetpki.lifecycle import (
+    AllowedEntry,
+    Application,
+    Enrolled,
+    admission,
+    allow_devices,
+    change_batch,
+    enroll,
+    enroll_newcomers,
+    first_enrollments,
+)
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, CertificateState
+from fleetpki.registry.models import CertificateState
 from tests.cloud.doubles import FakeDevice, Fleet, make_csr, new_key, refused
 
 pytestmark = pytest.mark.both_databases
 
 BATCH = "bootstrap-1"
+LIFE = ["device.created", "certificate.recorded", "certificate.issued"]
 
 
-def candidate(fleet: Fleet, device_id: str, key: PrivateKey | None = None) -> Candidate:
-    key = key or new_key()
-    application = Application(device_id, fleet.bootstrap, make_csr(key, device_id))
-    return Candidate(application, key.public_key(), key_digest(key.public_key()), f"of-{device_id}")
+def application(fleet: Fleet, device_id: str, key: PrivateKey | None = None) -> Application:
+    csr_pem = make_csr(key or new_key(), device_id)
+    return Application(device_id, fleet.bootstrap, f"of-{device_id}", csr_pem)
 
 
-def outcomes(fleet: Fleet, *candidates: Candidate) -> Sequence[object]:
+def outcomes(fleet: Fleet, *applications: Application) -> Sequence[object]:
     """What came of each: the device id of a certificate, the code of a refusal, or None."""
-    found = first_enrollments.record(fleet.ctx, candidates)
     return [
-        each.code if isinstance(each, Rejected) else each.device_id if isinstance(each, Certificate) else None
-        for each in found
+        each.code if isinstance(each, Rejected) else common_name(each) if isinstance(each, Enrolled) else None
+        for each in enroll_newcomers(fleet.ctx, applications)
     ]
 
 
-def test_all_are_recorded_in_one_go(fleet: Fleet) -> None:
+def common_name(enrolled: Enrolled) -> str:
+    certificate = x509.load_pem_x509_certificate(enrolled.certificate_pem.encode())
+    [name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(name.value)
+
+
+def test_all_get_their_certificates_in_one_go(fleet: Fleet) -> None:
     names = [f"sensor-{number}" for number in range(5)]
-    assert outcomes(fleet, *(candidate(fleet, name) for name in names)) == names
+    assert outcomes(fleet, *(application(fleet, name) for name in names)) == names
     for name in names:
-        assert [each.state for each in fleet.certificates(name)] == [CertificateState.RECORDED]
-        assert fleet.audited(name) == ["device.created", "certificate.recorded"]
+        assert [each.state for each in fleet.certificates(name)] == [CertificateState.ISSUED]
+        assert fleet.audited(name) == LIFE
 
 
 def test_one_refusal_is_one_devices(fleet: Fleet) -> None:
     change_batch(fleet.ctx, BATCH, {"open": False})
     allow_devices(fleet.ctx, [AllowedEntry("listed-1", BATCH, "pumps", {"site": "north"})])
-    found = outcomes(fleet, candidate(fleet, "stranger-1"), candidate(fleet, "listed-1"))
+    found = outcomes(fleet, application(fleet, "stranger-1"), application(fleet, "listed-1"))
     assert found == [Code.NOT_ALLOWED, "listed-1"]
     assert fleet.audited("stranger-1") == ["enroll.refused"]
     device = fleet.registered("listed-1")
@@ -63,13 +78,16 @@ def test_who_is_not_the_first_is_left_alone(fleet: Fleet) -> None:
     key = new_key()
     found = outcomes(
         fleet,
-        candidate(fleet, "sensor-1", key),
-        candidate(fleet, "sensor-1"),
-        candidate(fleet, "sensor-2", key),
-        candidate(fleet, "sensor-3"),
+        application(fleet, "sensor-1", key),
+        application(fleet, "sensor-1"),
+        application(fleet, "sensor-2", key),
+        application(fleet, "sensor-3"),
     )
     assert found == ["sensor-1", None, None, "sensor-3"]
-    assert outcomes(fleet, candidate(fleet, "sensor-3"), candidate(fleet, "sensor-4", key)) == [None, None]
+    assert outcomes(fleet, application(fleet, "sensor-3"), application(fleet, "sensor-4", key)) == [
+        None,
+        None,
+    ]
     assert fleet.registered("sensor-2") is None
 
 
@@ -81,8 +99,8 @@ def test_a_batch_that_counts_is_served_up_to_its_limit(
 ) -> None:
     change_batch(fleet.ctx, BATCH, limit)
     names = ["sensor-1", "sensor-2", "sensor-3"]
-    assert outcomes(fleet, *(candidate(fleet, name) for name in names)) == ["sensor-1", "sensor-2", None]
-    assert outcomes(fleet, candidate(fleet, "sensor-3")) == [None]
+    assert outcomes(fleet, *(application(fleet, name) for name in names)) == ["sensor-1", "sensor-2", None]
+    assert outcomes(fleet, application(fleet, "sensor-3")) == [None]
     assert refused(FakeDevice(fleet, "sensor-3").enroll) == code
 
 
@@ -94,7 +112,7 @@ def test_when_another_process_was_faster_each_is_looked_at_alone(
 
     with monkeypatch.context() as patch:
         patch.setattr(first_enrollments, "_record", collide)
-        assert outcomes(fleet, candidate(fleet, "sensor-1"), candidate(fleet, "sensor-2")) == [None, None]
+        assert outcomes(fleet, application(fleet, "sensor-1"), application(fleet, "sensor-2")) == [None, None]
         assert fleet.registered("sensor-1") is None
         assert FakeDevice(fleet, "sensor-1").enroll().certificate_id
     assert fleet.registered("sensor-1") is not None
@@ -109,22 +127,42 @@ def test_who_trips_over_a_mistake_takes_nobody_along(fleet: Fleet, monkeypatch: 
         require(facts)
 
     monkeypatch.setattr(admission, "require_admissible", stumble)
-    assert outcomes(fleet, candidate(fleet, "sensor-1"), candidate(fleet, "sensor-2")) == [None, None]
+    assert outcomes(fleet, application(fleet, "sensor-1"), application(fleet, "sensor-2")) == [None, None]
     assert FakeDevice(fleet, "sensor-2").enroll().certificate_id
     with pytest.raises(ZeroDivisionError):
         FakeDevice(fleet, "sensor-1").enroll()
 
 
-def test_a_crowd_gets_a_certificate_each(fleet: Fleet) -> None:
-    devices = [FakeDevice(fleet, f"sensor-{number}") for number in range(24)]
-    with ThreadPoolExecutor(8) as pool:
-        enrolled = list(pool.map(lambda device: device.enroll(), devices))
-    assert len({each.certificate_id for each in enrolled}) == len(devices)
+def test_who_is_not_plainly_new_is_left_alone(fleet: Fleet) -> None:
+    """A bad request, a bad name, a key to be made here: whatever that ends with, nobody else is held up."""
+    names = ("sensor-1", "sensor-2", "-")
+    requests = ("garbage", None, make_csr(new_key(), "sensor-3"))
+    bad = [Application(name, fleet.bootstrap, "r", csr) for name, csr in zip(names, requests, strict=True)]
+    assert outcomes(fleet, *bad, application(fleet, "sensor-4")) == [None, None, None, "sensor-4"]
+    assert [refused(lambda each=each: enroll(fleet.ctx, each)) for each in bad] == [  # type: ignore[misc]
+        Code.BAD_CSR,
+        Code.NOT_ALLOWED,
+        Code.BAD_MESSAGE,
+    ]
+
+
+async def test_a_crowd_gets_a_certificate_each(fleet: Fleet) -> None:
+    names = [f"sensor-{number}" for number in range(24)]
+    desk, another = Desk(fleet.ctx), Desk(fleet.ctx)
+    enrolled = await asyncio.gather(
+        *(desk.enroll(application(fleet, name)) for name in names[::2]),
+        *(another.enroll(application(fleet, name)) for name in names[1::2]),
+    )
+    assert sorted(map(common_name, enrolled)) == sorted(names)
     with reading(fleet.ctx.sessions) as session:
         audit.verify(session)
-    for device in devices:
-        assert fleet.audited(device.device_id) == [
-            "device.created",
-            "certificate.recorded",
-            "certificate.issued",
-        ]
+    for name in names:
+        assert fleet.audited(name) == LIFE
+
+
+async def test_who_comes_twice_at_once_gets_one_certificate(fleet: Fleet) -> None:
+    desk, another = Desk(fleet.ctx), Desk(fleet.ctx)
+    same = application(fleet, "sensor-1")
+    enrolled = await asyncio.gather(*(each.enroll(same) for each in (desk, desk, another, another)))
+    assert len({each.certificate_id for each in enrolled}) == 1
+    assert fleet.audited("sensor-1") == LIFE

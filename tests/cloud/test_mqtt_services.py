@@ -12,6 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fleetpki import lifecycle
+from fleetpki.desk import Desk
 from fleetpki.errors import Code
 from fleetpki.lifecycle import Context
 from fleetpki.mqtt import messages, services, worker
@@ -25,14 +26,14 @@ def request(payload: bytes) -> Request:
     return Request("dev-1", "a" * 64, payload)
 
 
-def test_an_unexpected_error_is_logged_answered_and_survived(
+async def test_an_unexpected_error_is_logged_answered_and_survived(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def explode(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("secret of the inner workings")
 
-    monkeypatch.setattr(lifecycle, "enroll", explode)
-    answer = serve(ENROLMENT, ctx, request(b'{"request_id": "r-1", "csr": "x"}'))
+    monkeypatch.setattr(lifecycle, "enroll_newcomers", explode)
+    answer = await serve(ENROLMENT, Desk(ctx), request(b'{"request_id": "r-1", "csr": "x"}'))
     assert answer is not None
     assert answer.topic == "bootstrap/dev-1/enroll/rejected"
     assert b'"request_id":"r-1","code":"internal"' in answer.message.to_payload()
@@ -40,14 +41,16 @@ def test_an_unexpected_error_is_logged_answered_and_survived(
     assert "RuntimeError" in caplog.text
 
 
-def test_a_refused_status_is_logged_and_not_answered(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_status_is_logged_and_not_answered(
+    ctx: Context, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO, services.__name__):
-        assert serve(STATUS, ctx, request(b"garbage")) is None
+        assert await serve(STATUS, Desk(ctx), request(b"garbage")) is None
     assert "bad_message" in caplog.text
 
 
-def test_a_refused_certificate_request_is_answered_on_the_rejected_topic(ctx: Context) -> None:
-    answer = serve(CSR, ctx, request(b'{"rotation_id": "r-1"}'))
+async def test_a_refused_certificate_request_is_answered_on_the_rejected_topic(ctx: Context) -> None:
+    answer = await serve(CSR, Desk(ctx), request(b'{"rotation_id": "r-1"}'))
     assert answer is not None
     assert answer.topic == "devices/dev-1/certs/rejected"
     assert b'"rotation_id":"r-1","code":"bad_message"' in answer.message.to_payload()
@@ -55,17 +58,17 @@ def test_a_refused_certificate_request_is_answered_on_the_rejected_topic(ctx: Co
 
 @pytest.mark.parametrize("service", [ENROLMENT, CSR])
 @pytest.mark.parametrize("odd", [r"\ud800", r"\u0000", "a b", r"x\n"])
-def test_an_impossible_id_does_not_come_back(ctx: Context, service: Service, odd: str) -> None:
+async def test_an_impossible_id_does_not_come_back(ctx: Context, service: Service, odd: str) -> None:
     payload = f'{{"request_id": "{odd}", "rotation_id": "{odd}", "csr": "x"}}'.encode()
-    answer = serve(service, ctx, request(payload))
+    answer = await serve(service, Desk(ctx), request(payload))
     assert answer is not None
     assert b'_id":"","code":"bad_message"' in answer.message.to_payload()
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e999"])
-def test_a_number_too_large_for_json_is_refused(ctx: Context, number: str) -> None:
+async def test_a_number_too_large_for_json_is_refused(ctx: Context, number: str) -> None:
     payload = f'{{"request_id": "r-1", "csr": "x", "hardware": {{"a": [{number}]}}}}'.encode()
-    answer = serve(ENROLMENT, ctx, request(payload))
+    answer = await serve(ENROLMENT, Desk(ctx), request(payload))
     assert answer is not None
     assert b'"code":"bad_message"' in answer.message.to_payload()
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from fleetpki import lifecycle
 from fleetpki.fleet import Fleet
-from fleetpki.lifecycle import Context, DeviceStatus, Enrolled, StatusState
+from fleetpki.lifecycle import Application, Context, DeviceStatus, Enrolled, StatusState
 from fleetpki.pki import keys
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry import audit, queries
@@ -104,13 +104,9 @@ class Web:
 
     def enrolled(self, device_id: str, key: PrivateKey | None = None) -> Enrolled:
         """A device that has enrolled over MQTT and reported."""
-        enrolled = lifecycle.enroll(
-            self.ctx,
-            device_id=device_id,
-            sender=self.bootstrap.certificate_id,
-            request_id="request-1",
-            csr_pem=make_csr(key or new_key(), device_id),
-        )
+        csr_pem = make_csr(key or new_key(), device_id)
+        application = Application(device_id, self.bootstrap.certificate_id, "request-1", csr_pem)
+        enrolled = lifecycle.enroll(self.ctx, application)
         status = DeviceStatus(StatusState.CONNECTED, enrolled.certificate_id, generation=1)
         lifecycle.record_status(self.ctx, device_id=device_id, sender=enrolled.certificate_id, status=status)
         return enrolled

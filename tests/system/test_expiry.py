@@ -77,7 +77,7 @@ def enrolled_for(world: World, validity: timedelta) -> tuple[Agent, Identity]:
     )
     key = ec.generate_private_key(ec.SECP256R1())
     answer = lifecycle.enroll(
-        context, device_id=DEVICE, sender=bootstrap_id(world), request_id="first", csr_pem=request(key)
+        context, lifecycle.Application(DEVICE, bootstrap_id(world), "first", request(key))
     )
     connected = lifecycle.DeviceStatus(lifecycle.StatusState.CONNECTED, answer.certificate_id, generation=1)
     lifecycle.record_status(context, device_id=DEVICE, sender=answer.certificate_id, status=connected)

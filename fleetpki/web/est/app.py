@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The EST server: ASGI without a framework, because a fleet that is switched on comes all at once."""
 
-import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fleetpki.desk import Desk
 from fleetpki.errors import Code, FleetError, Rejected, Unavailable
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import Context
@@ -28,9 +27,6 @@ MAX_BODY = 16 * 1024
 #: The header with the proof of a factory secret, for which EST has no place of its own.
 PROOF = "FleetPKI-Proof"
 
-#: Rules wait for the registry, not for each other: so many at once let it commit them together.
-_THREADS = 32
-
 _BAD_REQUEST = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 
 
@@ -39,7 +35,7 @@ class Operation:
     """One of EST's operations."""
 
     method: str
-    answer: Callable[[Context, Peer, bytes], Response]
+    answer: Callable[[Desk, Peer, bytes], Awaitable[Response]]
 
 
 OPERATIONS = {
@@ -56,8 +52,7 @@ class Est:
 
     def __init__(self, ctx: Context) -> None:
         """Serve what the rules of ``ctx`` allow."""
-        self._ctx = ctx
-        self._pool = ThreadPoolExecutor(_THREADS, "est")
+        self._desk = Desk(ctx)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -69,12 +64,8 @@ class Est:
         operation = OPERATIONS[request.scope["path"].removeprefix(PREFIX)]
         peer = Peer(request.scope["state"]["certificate_id"], request.headers.get(PROOF))
         body = await request.body()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._run, operation, peer, body)
-
-    def _run(self, operation: Operation, peer: Peer, body: bytes) -> Response:
         try:
-            return operation.answer(self._ctx, peer, body)
+            return await operation.answer(self._desk, peer, body)
         except Rejected as rejected:
             return _refusal(rejected)
         except FleetError:

@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""EST's operations: from the wire to the rule and back. Synchronous: they run in worker threads."""
+"""EST's operations: from the wire to the rule and back."""
 
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from fleetpki import lifecycle
+from fleetpki.desk import Desk
 from fleetpki.errors import Code, Rejected
-from fleetpki.lifecycle import Context, Enrolled, authorities
+from fleetpki.lifecycle import Application, Enrolled, authorities
 from fleetpki.web.est import messages
 
 
@@ -27,51 +28,51 @@ class Peer:
         return self.certificate_id
 
 
-def ca_certificates(ctx: Context, peer: Peer, _body: bytes) -> Response:
+async def ca_certificates(desk: Desk, peer: Peer, _body: bytes) -> Response:
     """Distribute the CA certificates (RFC 7030, 4.1); anybody may ask."""
-    _note(ctx, peer)
-    return Response(messages.certs_only(authorities.ca_chain(ctx)), media_type=messages.PKCS7)
+    await _note(desk, peer)
+    chain = await desk.apply(authorities.ca_chain)
+    return Response(messages.certs_only(chain), media_type=messages.PKCS7)
 
 
-def csr_attributes(ctx: Context, peer: Peer, _body: bytes) -> Response:
+async def csr_attributes(desk: Desk, peer: Peer, _body: bytes) -> Response:
     """Say what a request should be like (RFC 7030, 4.5)."""
-    _note(ctx, peer)
+    await _note(desk, peer)
     return Response(messages.csr_attributes(), media_type=messages.CSR_ATTRIBUTES)
 
 
-def simple_enroll(ctx: Context, peer: Peer, body: bytes) -> Response:
+async def simple_enroll(desk: Desk, peer: Peer, body: bytes) -> Response:
     """Give the holder of a bootstrap certificate its first certificate of its own (RFC 7030, 4.2.1)."""
-    return _certificate(_enroll(ctx, peer, body, key_is_theirs=True).certificate_pem)
+    enrolled = await _enroll(desk, peer, body, key_is_theirs=True)
+    return _certificate(enrolled.certificate_pem)
 
 
-def simple_reenroll(ctx: Context, peer: Peer, body: bytes) -> Response:
+async def simple_reenroll(desk: Desk, peer: Peer, body: bytes) -> Response:
     """Give a device its next certificate (RFC 7030, 4.2.2)."""
     sender = peer.shown()
-    _note(ctx, peer)
+    await _note(desk, peer)
     request = messages.read_request(body)
-    issued = lifecycle.reenroll(ctx, sender=sender, request_id=request.request_id, csr_pem=request.pem)
+    issued = await desk.apply(
+        lifecycle.reenroll, sender=sender, request_id=request.request_id, csr_pem=request.pem
+    )
     return _certificate(issued.certificate_pem)
 
 
-def server_key_generation(ctx: Context, peer: Peer, body: bytes) -> Response:
+async def server_key_generation(desk: Desk, peer: Peer, body: bytes) -> Response:
     """Make a key for a device that cannot, where the policy permits it (RFC 7030, 4.4)."""
-    enrolled = _enroll(ctx, peer, body, key_is_theirs=False)
+    enrolled = await _enroll(desk, peer, body, key_is_theirs=False)
     if enrolled.private_key_pem is None:
         raise Rejected(Code.NOT_ALLOWED, "this fleet makes no keys for devices")
     content, kind = messages.key_and_certificate(enrolled.private_key_pem, enrolled.certificate_pem)
     return Response(content, media_type=kind)
 
 
-def _enroll(ctx: Context, peer: Peer, body: bytes, *, key_is_theirs: bool) -> Enrolled:
+async def _enroll(desk: Desk, peer: Peer, body: bytes, *, key_is_theirs: bool) -> Enrolled:
     sender = peer.shown()
     request = messages.read_request(body)
-    return lifecycle.enroll(
-        ctx,
-        device_id=request.common_name,
-        sender=sender,
-        request_id=request.request_id,
-        csr_pem=request.pem if key_is_theirs else None,
-        proof=peer.proof,
+    csr_pem = request.pem if key_is_theirs else None
+    return await desk.enroll(
+        Application(request.common_name, sender, request.request_id, csr_pem, proof=peer.proof)
     )
 
 
@@ -79,7 +80,7 @@ def _certificate(pem: str) -> Response:
     return Response(messages.certs_only(pem), media_type=messages.CERTS_ONLY)
 
 
-def _note(ctx: Context, peer: Peer) -> None:
+async def _note(desk: Desk, peer: Peer) -> None:
     """A device that has connected with a new certificate has it."""
     if peer.certificate_id is not None:
-        lifecycle.prove_possession(ctx, peer.certificate_id)
+        await desk.apply(lifecycle.prove_possession, peer.certificate_id)
