@@ -4,6 +4,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar, cast
@@ -20,8 +21,41 @@ from fleetpki.pki.keys import KeyType
 _CURVES = {KeyType.EC_P256: "secp256r1", KeyType.EC_P384: "secp384r1"}
 _Result = TypeVar("_Result")
 
+#: A token that takes longer for one thing, or has not come to it by then, counts as away.
+ANSWER_S = 10.0
+
+
+class _Turns:
+    """One call at a time, each in a thread of its own, because nothing ends a call that hangs."""
+
+    def __init__(self) -> None:
+        self._free = threading.Lock()
+        self._given_up: Future[Any] | None = None
+
+    def call(self, work: Callable[[], _Result]) -> _Result:
+        """What ``work`` returns or raises; TimeoutError while it, or a call before it, hangs."""
+        hangs = self._given_up is not None and not self._given_up.done()
+        if hangs or not self._free.acquire(timeout=ANSWER_S):
+            raise TimeoutError
+        outcome: Future[_Result] = Future()
+        threading.Thread(target=self._run, args=(work, outcome), name="pkcs11", daemon=True).start()
+        try:
+            return outcome.result(ANSWER_S)
+        except TimeoutError:
+            self._given_up = outcome
+            raise
+
+    def _run(self, work: Callable[[], _Result], outcome: "Future[_Result]") -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+        finally:
+            self._free.release()
+
+
 # A module is one library with one state per process, and not all are safe to call from many threads.
-_in_use = threading.Lock()
+_turns = _Turns()
 _sessions: dict["Token", pkcs11.Session] = {}
 _wrong_pin: set["Token"] = set()
 
@@ -37,20 +71,25 @@ class Token:
 
     def run(self, operation: Callable[[pkcs11.Session], _Result]) -> _Result:
         """Do something on the token; should that fail, once more with a fresh connection."""
-        with _in_use:
-            try:
-                return operation(self._session())
-            except pkcs11.PKCS11Error:
-                _sessions.clear()
-            try:
-                pkcs11.lib(str(self.module)).reinitialize()
-                return operation(self._session())
-            except pkcs11.PKCS11Error as error:
-                _sessions.clear()
-                raise KeyUnavailable(
-                    f"the token {self.label!r} of {self.module} does not answer: {type(error).__name__}",
-                    "connect it, or correct pkcs11_module",
-                ) from error
+        try:
+            return _turns.call(lambda: self._try_twice(operation))
+        except (pkcs11.PKCS11Error, TimeoutError) as error:
+            raise KeyUnavailable(
+                f"the token {self.label!r} of {self.module} does not answer: {type(error).__name__}",
+                "connect it, or correct pkcs11_module",
+            ) from error
+
+    def _try_twice(self, operation: Callable[[pkcs11.Session], _Result]) -> _Result:
+        try:
+            return operation(self._session())
+        except pkcs11.PKCS11Error:
+            _sessions.clear()
+        try:
+            pkcs11.lib(str(self.module)).reinitialize()
+            return operation(self._session())
+        except pkcs11.PKCS11Error:
+            _sessions.clear()
+            raise
 
     def _session(self) -> pkcs11.Session:
         if self not in _sessions:

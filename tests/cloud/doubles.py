@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -160,6 +161,14 @@ class ReusedPostgres(ReusedRegistry):
     def _put_back(self) -> None:
         self._server.drop("registry")
         self._server.create("registry", template="pristine")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """What happens elsewhere takes its time."""
+    end = monotonic() + 30
+    while not condition():
+        assert monotonic() < end
+        sleep(0.001)
 
 
 def refused(action: Callable[[], object]) -> Code:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where authorities' keys are: encrypted files, and a token (SoftHSM)."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,23 +18,31 @@ from fleetpki.errors import Code, FleetError
 from fleetpki.lifecycle import Context, authorities
 from fleetpki.lifecycle.ocsp import answer
 from fleetpki.lifecycle.revocation_lists import publish_due
-from fleetpki.pki import key_files, profiles
+from fleetpki.pki import key_files, pkcs11_keys, profiles
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.issuer import Issuer, to_pem
 from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.keyring import KeyRing, KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey
+from fleetpki.pki.pkcs11_keys import Token
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, CertificateState
-from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, KeysInMemory, refused
+from tests.cloud.doubles import START, Clock, FakeDevice, Fleet, KeysInMemory, refused, wait_until
 from tests.cloud.published import ocsp_question
-from tests.cloud.soft_token import ON_TOKEN, SoftToken, soft_token, start_anew
+from tests.cloud.soft_token import MODULE, ON_TOKEN, SoftToken, soft_token, start_anew
 
 
 @pytest.fixture
 def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftToken]:
     with soft_token(tmp_path, monkeypatch) as token:
         yield token
+
+
+def works(key: PrivateKey) -> bool:
+    try:
+        return proves_itself(key)
+    except KeyUnavailable:
+        return False
 
 
 def proves_itself(key: PrivateKey) -> bool:
@@ -70,6 +79,26 @@ def test_a_token_that_was_away_is_used_again_when_it_is_back(token: SoftToken) -
             proves_itself(key)
     token.put_back()
     assert proves_itself(key)
+
+
+def test_a_token_that_hangs_counts_as_away_until_it_goes_on(
+    token: SoftToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = token.store.create(ON_TOKEN, KeyType.EC_P256)
+    goes_on = threading.Event()
+
+    def hang(_session: object) -> bool:
+        return goes_on.wait(60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pkcs11_keys, "ANSWER_S", 0.05)
+        with pytest.raises(KeyUnavailable, match="does not answer: TimeoutError"):
+            Token(MODULE, "fleet", lambda: "8765").run(hang)
+    for _ in range(3):  # who comes now waits for nothing
+        with pytest.raises(KeyUnavailable, match="does not answer: TimeoutError"):
+            proves_itself(key)
+    goes_on.set()
+    wait_until(lambda: works(key))
 
 
 def test_a_wrong_pin_is_tried_once_lest_the_token_locks_itself(

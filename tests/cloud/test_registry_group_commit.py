@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes of many threads share a commit: it is durable or nobody is told so; a failure is one's own."""
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Barrier, Event
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from fleetpki.lifecycle import Context
 from fleetpki.registry import audit
 from fleetpki.registry.database import engine_of, reading
 from fleetpki.registry.models import Batch
-from tests.cloud.doubles import ReusedPostgres, ReusedRegistry, refused
+from tests.cloud.doubles import ReusedPostgres, ReusedRegistry, refused, wait_until
 
 pytestmark = pytest.mark.both_databases
 
@@ -41,13 +39,6 @@ def written(ctx: Context) -> set[str]:
         names = set(session.scalars(text("SELECT name FROM batches WHERE name <> 'bootstrap-1'")))
     assert names == audited
     return names
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = monotonic() + 30
-    while not condition():
-        assert monotonic() < end
-        sleep(0.001)
 
 
 @pytest.fixture
