@@ -17,14 +17,9 @@ PARTITIONS = Path(__file__).parent / "partitions.csv"
 
 
 @pytest.fixture
-def images(outside: Outside, device_id: str, tmp_path: Path) -> dict[str, bytes]:
+def images(outside: Outside, device_id: str) -> dict[str, bytes]:
     """What the factory makes for the device, by partition."""
-    ids = tmp_path / "ids.txt"
-    ids.write_text(device_id + "\n")
-    production = tmp_path / "production"
-    options = ("--ids", ids, "--host", outside.host, "--partition-table", PARTITIONS, "--out", production)
-    outside.do(outside.cloud.json("factory", "make", "--own-bootstrap", *options))
-    return {path.stem: path.read_bytes() for path in (production / device_id).iterdir()}
+    return outside.factory_images(device_id, PARTITIONS, "--own-bootstrap")
 
 
 def test_enrols_with_the_identity_the_factory_gave_it(

@@ -5,6 +5,7 @@
 import asyncio
 import contextlib
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -69,6 +70,15 @@ class Outside:
     def device_settings(self, device_id: str) -> dict[str, str | int]:
         """What has to be set on the device."""
         return self.cloud.device_settings(device_id) | {"broker": self.host}
+
+    def factory_images(self, device_id: str, partitions: Path, *options: str) -> dict[str, bytes]:
+        """What the factory makes for a device, by partition."""
+        with tempfile.TemporaryDirectory() as scratch:
+            ids, production = Path(scratch) / "ids.txt", Path(scratch) / "production"
+            ids.write_text(device_id + "\n")
+            options += ("--ids", str(ids), "--host", self.host, "--out", str(production))
+            self.do(self.cloud.json("factory", "make", "--partition-table", partitions, *options))
+            return {path.stem: path.read_bytes() for path in (production / device_id).iterdir()}
 
     def observer(self) -> Peer:
         """Somebody in the cloud who listens to devices."""
