@@ -29,21 +29,24 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all when none"
     )
     parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
-    parser.add_argument("--keep", type=Path, help="folder for results.json and RESULTS.md")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder for results.json and RESULTS.md, where other benchmarks' figures stay",
+    )
     parser.add_argument("--build", type=Path, default=Path("build/bench"), help="where peers are built")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     arguments.build.mkdir(parents=True, exist_ok=True)
-    console, figures = Console(), []
+    console = Console()
     for name in arguments.names or BENCHMARKS:
         with tempfile.TemporaryDirectory(dir=arguments.build.absolute()) as scratch:
             found = BENCHMARKS[name](Path(scratch), arguments.seconds)
         show(found, console)
-        figures += found
-    if arguments.keep is not None:
-        keep(figures, arguments.keep)
+        if arguments.keep is not None:
+            keep(name, found, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _NO_WRAPPING = 500
 _HEAD = """\
 # What `make bench` measured
 
-The ratio says how many times better than the peer, on the same machine in the same run.
+The ratio says how many times better than the peer, on the same machine in the same run of a benchmark.
 """
 
 
@@ -41,22 +41,31 @@ class Figure:
         return self.value / self.peer_value if self.more_is_better else self.peer_value / self.value
 
 
-def as_json(figures: Sequence[Figure]) -> str:
-    """The run, with what it ran on."""
-    found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
-    return json.dumps({"machine": _machine(), "figures": found}, indent=2)
-
-
-def keep(figures: Sequence[Figure], folder: Path) -> None:
-    """Write the run to files, for programs and for people."""
+def keep(benchmark: str, figures: Sequence[Figure], folder: Path) -> None:
+    """Write what a benchmark found to files, for programs and for people, beside what others found there."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(as_json(figures) + "\n", encoding="utf-8")
+    kept = {**_kept(folder), benchmark: figures}
+    found = {name: [{**asdict(each), "ratio": each.ratio} for each in those] for name, those in kept.items()}
+    results = json.dumps({"machine": _machine(), "benchmarks": found}, indent=2)
+    (folder / "results.json").write_text(results + "\n", encoding="utf-8")
     console = Console(width=_NO_WRAPPING)
     with console.capture() as captured:
-        console.print(_table(figures, box.MARKDOWN))
+        console.print(_table([each for those in kept.values() for each in those], box.MARKDOWN))
     (folder / "RESULTS.md").write_text(
         f"{_HEAD}\n{_machine()}.\n\n{captured.get().strip()}\n", encoding="utf-8"
     )
+
+
+def _kept(folder: Path) -> dict[str, Sequence[Figure]]:
+    """What was found on this machine before."""
+    file = folder / "results.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if results.get("machine") != _machine():
+        return {}
+    return {
+        name: [Figure(**{key: value for key, value in each.items() if key != "ratio"}) for each in those]
+        for name, those in results["benchmarks"].items()
+    }
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:

@@ -13,7 +13,9 @@ sign the same record agree in step 3 on the one certificate that is released.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 from cryptography import x509
 from sqlalchemy import bindparam, select, update
@@ -53,7 +55,7 @@ _PROFILES = {
 _TABLE = Base.metadata.tables[Certificate.__tablename__]
 _COMPLETE = (
     update(_TABLE)
-    .where(_TABLE.c.serial == bindparam("recorded_serial"), _TABLE.c.state == CertificateState.RECORDED)
+    .where(_TABLE.c.serial == bindparam("of"), _TABLE.c.state == CertificateState.RECORDED)
     .values({name: bindparam(name) for name in ("state", "certificate_id", "pem", "issued_at")})
 )
 
@@ -181,18 +183,40 @@ class Signed:
     certificate: x509.Certificate
     actor: str = CLOUD
 
+    @cached_property
+    def certificate_id(self) -> str:
+        """The id of the certificate."""
+        return certificate_id(self.certificate)
+
+    @cached_property
+    def pem(self) -> str:
+        """The certificate, in PEM."""
+        return to_pem(self.certificate)
+
+    def news(self, now: datetime) -> dict[str, Any]:
+        """What the registry is told in step 3."""
+        return {
+            "state": CertificateState.ISSUED,
+            "certificate_id": self.certificate_id,
+            "pem": self.pem,
+            "issued_at": now,
+        }
+
 
 def complete(tx: Transaction, recorded: Certificate, signed: x509.Certificate) -> Certificate:
     """Step 3; returns the certificate to release, another worker's if that was first."""
     just_signed = Signed(recorded, signed)
-    return _outcome(tx, just_signed, _write(tx, [just_signed])[recorded.serial])
+    _write(tx, [just_signed])
+    return _outcome(tx, just_signed, _found(tx, [just_signed])[recorded.serial])
 
 
 def complete_all(ctx: Context, all_signed: Sequence[Signed]) -> list[Certificate | Rejected]:
-    """Step 3 for many."""
+    """Step 3 for many, just recorded here."""
     outcomes: list[Certificate | Rejected] = []
     with ctx.transactions() as transaction_of:
-        certificates = _write(transaction_of(CLOUD), all_signed)
+        tx = transaction_of(CLOUD)
+        was_first = _write(tx, all_signed)
+        certificates = _taken_over(tx, all_signed) if was_first else _found(tx, all_signed)
         for signed in all_signed:
             tx = transaction_of(signed.actor)
             try:
@@ -203,19 +227,22 @@ def complete_all(ctx: Context, all_signed: Sequence[Signed]) -> list[Certificate
     return outcomes
 
 
-def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[str, Certificate]:
-    """Write what still waits for its certificate; all of them, by serial number, as they are then."""
-    rows = [
-        {
-            "recorded_serial": signed.recorded.serial,
-            "state": CertificateState.ISSUED,
-            "certificate_id": certificate_id(signed.certificate),
-            "pem": to_pem(signed.certificate),
-            "issued_at": tx.now,
-        }
-        for signed in all_signed
-    ]
-    tx.session.connection().execute(_COMPLETE, rows)
+def _write(tx: Transaction, all_signed: Sequence[Signed]) -> bool:
+    """Write what still waits for its certificate; whether that was all of them."""
+    rows = [{"of": signed.recorded.serial, **signed.news(tx.now)} for signed in all_signed]
+    return tx.session.connection().execute(_COMPLETE, rows).rowcount == len(rows)
+
+
+def _taken_over(tx: Transaction, all_signed: Sequence[Signed]) -> dict[str, Certificate]:
+    """All of them, by serial number, as they were recorded and with what was then written."""
+    for signed in all_signed:
+        for name, value in signed.news(tx.now).items():
+            setattr(signed.recorded, name, value)
+    return {signed.recorded.serial: signed.recorded for signed in all_signed}
+
+
+def _found(tx: Transaction, all_signed: Sequence[Signed]) -> dict[str, Certificate]:
+    """All of them, by serial number, as the registry has them."""
     serials = [signed.recorded.serial for signed in all_signed]
     query = select(Certificate).where(Certificate.serial.in_(serials))
     found = tx.session.scalars(query.execution_options(populate_existing=True))
@@ -223,7 +250,7 @@ def _write(tx: Transaction, all_signed: Sequence[Signed]) -> dict[str, Certifica
 
 
 def _outcome(tx: Transaction, signed: Signed, certificate: Certificate) -> Certificate:
-    if certificate.certificate_id == certificate_id(signed.certificate):
+    if certificate.certificate_id == signed.certificate_id:
         tx.audit(
             "certificate.issued",
             certificate.common_name,

@@ -26,6 +26,7 @@ GENESIS = "0" * 64
 
 _TABLE = Base.metadata.tables[AuditEntry.__tablename__]
 _INSERT = insert(_TABLE)
+_ENCODER = json.JSONEncoder(sort_keys=True)
 _END_OF_CHAIN = select(_TABLE.c.seq, _TABLE.c.hash).order_by(_TABLE.c.seq.desc()).limit(1)
 
 
@@ -133,7 +134,7 @@ def hash_of(entry: Mapping[Any, Any]) -> str:
     """The hash of everything in an entry but the hash itself."""
     fields = [entry[name] for name in ("seq", "actor", "action", "subject", "detail", "previous")]
     at = entry["at"].isoformat(timespec="microseconds")
-    return hashlib.sha256(json.dumps([at, *fields], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode([at, *fields]).encode()).hexdigest()
 
 
 def _broken(seq: int, how: str) -> FleetError:

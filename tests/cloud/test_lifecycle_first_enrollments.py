@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -15,6 +16,7 @@ from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import (
     AllowedEntry,
     Application,
+    Context,
     Enrolled,
     admission,
     allow_devices,
@@ -22,11 +24,12 @@ from fleetpki.lifecycle import (
     enroll,
     enroll_newcomers,
     first_enrollments,
+    issuance,
 )
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import CertificateState
+from fleetpki.registry.models import Certificate, CertificateState
 from tests.cloud.doubles import FakeDevice, Fleet, make_csr, new_key, refused
 
 pytestmark = pytest.mark.both_databases
@@ -166,3 +169,24 @@ async def test_who_comes_twice_at_once_gets_one_certificate(fleet: Fleet) -> Non
     enrolled = await asyncio.gather(*(each.enroll(same) for each in (desk, desk, another, another)))
     assert len({each.certificate_id for each in enrolled}) == 1
     assert fleet.audited("sensor-1") == LIFE
+
+
+def test_who_was_served_elsewhere_meanwhile_is_told_the_same(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = application(fleet, "sensor-1")
+    elsewhere: list[Enrolled] = []
+    sign = issuance.sign
+
+    def slowly(ctx: Context, recorded: Certificate, *rest: Any) -> x509.Certificate:
+        if recorded.device_id == "sensor-1" and not elsewhere:
+            monkeypatch.undo()
+            elsewhere.append(enroll(fleet.ctx, impatient))
+        return sign(ctx, recorded, *rest)
+
+    monkeypatch.setattr(issuance, "sign", slowly)
+    first, other = enroll_newcomers(fleet.ctx, [impatient, application(fleet, "sensor-2")])
+    assert isinstance(first, Enrolled)
+    assert isinstance(other, Enrolled)
+    assert [first.certificate_id] == [each.certificate_id for each in elsewhere]
+    assert fleet.audited("sensor-1") == fleet.audited("sensor-2") == LIFE
