@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from starlette.types import ASGIApp
 
-from fleetpki.child import ChildProcess
+from fleetpki.child import ChildProcess, settle
 from fleetpki.fleet import Fleet
 from fleetpki.tasks import until_first_ends
 from fleetpki.web.api.app import make_api
@@ -36,6 +36,7 @@ def web_processes(fleet: Fleet, opened: Mapping[Door, socket.socket]) -> Iterato
 
 async def _serve(fleet: Fleet, door: Door, listening: socket.socket) -> None:
     app = APPS[door.name](fleet)
+    settle()
     if not door.uses_tls:
         await make_server(app, None).serve([listening])
         return

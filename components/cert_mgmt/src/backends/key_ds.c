@@ -149,7 +149,7 @@ static cert_status_t sign(void *ctx, const uint8_t *ref, size_t ref_len, const u
     if (status != CERT_OK) {
         return status;
     }
-    uint32_t words[CERT_RSA_WORDS_MAX];
+    uint32_t words[CERT_RSA_WORDS_MAX] = { 0 };
     uint32_t result[CERT_RSA_WORDS_MAX];
     size_t count = parts.bits / 32;
     pad(hash, words, count);
