@@ -40,6 +40,7 @@ build() { # TARGET RULE...
 run() { # APP TARGET CONFIGURATION SERVICES [OPTION...]
     local app=$1 target=$2 configuration=$3 services=$4
     local build=build/esp/$app/${target}_$configuration path=test_apps/$app tests=("test_apps/$app") result=0
+    local outcome=$report/$app.$target.$configuration.xml
     shift 4
     if [[ $app == cert_agent ]]; then
         path=. tests=(pytest_cert_mgmt.py pytest_clock.py pytest_link.py)
@@ -47,13 +48,18 @@ run() { # APP TARGET CONFIGURATION SERVICES [OPTION...]
     if [[ $configuration == key_* ]]; then
         tests=(pytest_chip_keys.py)
     fi
-    # Not for this target, says .build-test-rules.yml, or not built, as the table of builds has said already.
-    scripts/esp_report.py is-built "$report" "$app" "$target" "$configuration" || return 0
+    scripts/esp_report.py is-built "$report" "$app" "$target" "$configuration" || result=$?
+    case $result in
+        0) ;;
+        3) return ;; # not for this target, says .build-test-rules.yml
+        *) echo 'not built' >"$outcome"; return ;;
+    esac
     echo "esp-test: $app on $target, $configuration"
+    echo 'ended without a result' >"$outcome" # until it has one
     .venv/bin/python -m pytest -n auto "${tests[@]}" --embedded-services "$services" --target "$target" \
-        --app-path "$path" --build-dir "$PWD/$build" --junitxml "$report/$app.$target.$configuration.xml" "$@" || result=$?
+        --app-path "$path" --build-dir "$PWD/$build" --junitxml "$outcome" "$@" || result=$?
     if ((result == 5)); then # none of its tests was asked for, with -k
-        rm -f "$report/$app.$target.$configuration.xml"
+        rm -f "$outcome"
     elif ((result)); then
         status=1
     fi

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from fleetpki.registry.models import Base
 
-LOOKS = 300
+LOOKS = 200
 """How many rows are looked at to fill a page that the first ones did not fill."""
 
 Row = TypeVar("Row", bound=Base)

@@ -120,7 +120,8 @@ def test_without_an_esp_idf_it_says_how_to_get_one(checkout: Path) -> None:
     assert "git clone --recursive" in done.stderr
 
 
-def test_what_pytest_found_is_told_and_an_app_without_such_a_test_is_no_failure(checkout: Path) -> None:
+def results(checkout: Path, pytest_on_firmware: str) -> list[str]:
+    """Run esp_test.sh, which has to fail, with a stand-in for pytest; the table it ends with."""
     python = checkout / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f"""#!/bin/bash
@@ -129,16 +130,38 @@ case "$*" in
     *"-m pytest"*test_apps/crash_loop*) exit 5 ;;
     *"-m pytest"*)
         while [[ $1 != --junitxml ]]; do shift; done
-        echo '<testsuite tests="7" failures="1" errors="0" skipped="2" time="3.6"/>' >"$2"
-        exit 1 ;;
+        {pytest_on_firmware} ;;
     *) exec {sys.executable} "$@" ;;
 esac
 """)
     python.chmod(0o755)
     done = run(checkout, "scripts/esp_test.sh", "-k", "rotates")
     assert done.returncode == 1
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert lines[-2:] == [
+    table = done.stdout.rpartition("esp-test: cert_agent on esp32c3, qemu\n")[2]
+    return [" ".join(line.split()) for line in table.splitlines()]
+
+
+def test_what_pytest_found_is_told_and_an_app_without_such_a_test_is_no_failure(checkout: Path) -> None:
+    found = '<testsuite tests="7" failures="1" errors="0" skipped="2" time="3.6"/>'
+    assert results(checkout, f"echo '{found}' >\"$2\"; exit 1") == [
+        "esp-test: crash_loop on esp32c3, qemu",
         "cert_agent esp32c3 qemu FAILED 4 passed 2 skipped 1 failed 4 s",
         "esp-test: tested 0 of 1, 1 FAILED",
+    ]
+
+
+def test_an_app_whose_tests_were_killed_is_not_forgotten(checkout: Path) -> None:
+    assert results(checkout, "kill -9 $$")[1:] == [
+        "cert_agent esp32c3 qemu FAILED ended without a result",
+        "esp-test: tested 0 of 1, 1 FAILED",
+    ]
+
+
+def test_an_app_that_was_not_built_is_not_forgotten(checkout: Path) -> None:
+    program = checkout / "bin/idf-build-apps"
+    program.write_text(program.read_text().replace('"esp32c3", "qemu", True', '"esp32c3", "qemu", False'))
+    assert results(checkout, "exit 0")[-3:] == [
+        "cert_agent esp32c3 qemu FAILED not built",
+        "crash_loop esp32c3 qemu FAILED not built",
+        "esp-test: tested 0 of 2, 2 FAILED",
     ]
