@@ -53,12 +53,11 @@ def measure_filled(fleet: Fleet, seconds: int) -> list[Figure]:
     """Ask a registry that is filled already."""
     questions = _Questions(fleet)
     settle()  # as the processes that are asked do
-    figures = [
-        _figure(f"{name}, p99", _p99(asked, seconds)) for name, asked in questions.with_few_filters().items()
-    ]
-    before = _resident_mib()
-    for asked in questions.with_few_filters().values():
+    few = questions.with_few_filters()
+    for asked in few.values():  # what is asked the first time is also translated into SQL, once in a process
         _p99(asked, seconds)
+    before = _resident_mib()
+    figures = [_figure(f"{name}, p99", _p99(asked, seconds)) for name, asked in few.items()]
     grown = _resident_mib() - before
     figures += [
         _figure(f"{name}, the slowest of {len(asked):,}", _slowest(asked))

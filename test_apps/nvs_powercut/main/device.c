@@ -191,9 +191,13 @@ static void check_trust(void)
     }
 }
 
+/* Not what the program believes whose power is gone: NVS of ESP-IDF 6.0 may open then, and find nothing. */
 static void check_record(void)
 {
     const cert_commit_record_t *record = &s_agent.record;
+    if (power_state() != POWER_IS_ON) {
+        return;
+    }
     check_trust();
     if (s_story->forgets) {
         return;
