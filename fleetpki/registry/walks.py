@@ -94,7 +94,7 @@ class Walk(Generic[Row]):
             parts.append(self._in_order(self._behind(after, each, key), key))
         if len(parts) == 1:
             return parts[0]
-        together = _together(parts)
+        together = _together([select(each.subquery()) for each in parts])  # a part has no order of its own
         return self._in_order(together, list(together.selected_columns))
 
     def _behind(self, after: Key | None, rows: Range, key: Sequence[_Column]) -> Range:
@@ -129,4 +129,4 @@ def _together(ranges: Sequence[Range]) -> Range:
     """All of them; of ranges in order a database that is to put them into that order merges them."""
     if len(ranges) == 1:
         return ranges[0]
-    return select(union_all(*(select(each.subquery()) for each in ranges)).subquery())
+    return select(union_all(*ranges).subquery())
