@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Candidate:
+class _Candidate:
     """Somebody who may be new."""
 
     application: Application
@@ -45,19 +45,19 @@ def enroll_newcomers(ctx: Context, applications: Sequence[Application]) -> list[
     return [enrollment.answer(ctx, each) if isinstance(each, Certificate) else each for each in outcomes]
 
 
-def _candidate(ctx: Context, application: Application) -> Candidate | None:
+def _candidate(ctx: Context, application: Application) -> _Candidate | None:
     if application.csr_pem is None or ctx.hooks or not is_device_id(application.device_id):
         return None
     try:
-        return Candidate(application, check_csr(application.csr_pem, application.device_id))
+        return _Candidate(application, check_csr(application.csr_pem, application.device_id))
     except Rejected:
         return None
 
 
-def _issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
+def _issue(ctx: Context, candidates: Sequence[_Candidate]) -> Sequence[Certificate | Rejected | None]:
     if not candidates:
         return []
-    recorded = record(ctx, candidates)
+    recorded = _record(ctx, candidates)
     try:
         signed = [
             Signed(
@@ -74,7 +74,7 @@ def _issue(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
     return [next(issued) if isinstance(each, Certificate) else each for each in recorded]
 
 
-def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificate | Rejected | None]:
+def _record(ctx: Context, candidates: Sequence[_Candidate]) -> Sequence[Certificate | Rejected | None]:
     """Make them devices and record their certificates; None for who has to be looked at alone.
 
     That is everybody when another process was faster, or one of them trips over a mistake of ours: alone it
@@ -92,7 +92,7 @@ def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
             insert_all(tx.session, [row for device in admitted for row in tags.rows_of(device)])
             authority = authorities.active(tx.session)
             recorded = [
-                _record(ctx, transaction_of(each.application.sender), authority, each, device)
+                _planned(ctx, transaction_of(each.application.sender), authority, each, device)
                 if isinstance(device, Device)
                 else device
                 for each, device in zip(candidates, devices, strict=True)
@@ -106,7 +106,7 @@ def record(ctx: Context, candidates: Sequence[Candidate]) -> Sequence[Certificat
         return [None] * len(candidates)
 
 
-def _admit(ctx: Context, tx: Transaction, known: "_Known", candidate: Candidate) -> Device | Rejected | None:
+def _admit(ctx: Context, tx: Transaction, known: "_Known", candidate: _Candidate) -> Device | Rejected | None:
     try:
         facts = known.facts(ctx, tx, candidate)
         if facts is None:
@@ -118,8 +118,8 @@ def _admit(ctx: Context, tx: Transaction, known: "_Known", candidate: Candidate)
     return admission.newcomer(tx, facts)
 
 
-def _record(
-    ctx: Context, tx: Transaction, authority: Authority, candidate: Candidate, device: Device
+def _planned(
+    ctx: Context, tx: Transaction, authority: Authority, candidate: _Candidate, device: Device
 ) -> Certificate:
     return issuance.planned(
         ctx,
@@ -146,7 +146,7 @@ class _Known:
     """How many more devices each batch may enrol now."""
 
     @classmethod
-    def of(cls, tx: Transaction, candidates: Sequence[Candidate]) -> "_Known":
+    def of(cls, tx: Transaction, candidates: Sequence[_Candidate]) -> "_Known":
         names = [each.application.device_id for each in candidates]
         digests = [each.csr.key_digest for each in candidates]
         sent_with = {each.application.sender for each in candidates}
@@ -174,7 +174,7 @@ class _Known:
             },
         )
 
-    def facts(self, ctx: Context, tx: Transaction, candidate: Candidate) -> Facts | None:
+    def facts(self, ctx: Context, tx: Transaction, candidate: _Candidate) -> Facts | None:
         """What there is to judge a candidate by; None when this is no plain first enrolment."""
         application = candidate.application
         name = application.device_id

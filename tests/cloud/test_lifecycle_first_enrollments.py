@@ -114,7 +114,7 @@ def test_when_another_process_was_faster_each_is_looked_at_alone(
         raise IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(first_enrollments, "_record", collide)
+        patch.setattr(first_enrollments, "_planned", collide)
         assert outcomes(fleet, application(fleet, "sensor-1"), application(fleet, "sensor-2")) == [None, None]
         assert fleet.registered("sensor-1") is None
         assert FakeDevice(fleet, "sensor-1").enroll().certificate_id
