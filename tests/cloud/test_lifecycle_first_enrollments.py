@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -51,9 +52,12 @@ def outcomes(fleet: Fleet, *applications: Application) -> Sequence[object]:
     ]
 
 
+def certificate_of(enrolled: Enrolled) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(enrolled.certificate_pem.encode())
+
+
 def common_name(enrolled: Enrolled) -> str:
-    certificate = x509.load_pem_x509_certificate(enrolled.certificate_pem.encode())
-    [name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    [name] = certificate_of(enrolled).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(name.value)
 
 
@@ -149,18 +153,23 @@ def test_who_is_not_plainly_new_is_left_alone(fleet: Fleet) -> None:
     ]
 
 
-async def test_a_crowd_gets_a_certificate_each(fleet: Fleet) -> None:
-    names = [f"sensor-{number}" for number in range(24)]
-    desk, another = Desk(fleet.ctx), Desk(fleet.ctx)
-    enrolled = await asyncio.gather(
-        *(desk.enroll(application(fleet, name)) for name in names[::2]),
-        *(another.enroll(application(fleet, name)) for name in names[1::2]),
+async def test_in_a_crowd_everybody_gets_their_own(fleet: Fleet) -> None:
+    keys = {f"sensor-{number}": new_key() for number in range(24)}
+    desks = cycle((Desk(fleet.ctx), Desk(fleet.ctx)))
+    strangers = [Application(f"x-{number}", "0" * 64, "r", "garbage") for number in range(8)]
+    enrolled, refused_ones = await asyncio.gather(
+        asyncio.gather(*(next(desks).enroll(application(fleet, *each)) for each in keys.items())),
+        asyncio.gather(*(next(desks).enroll(each) for each in strangers), return_exceptions=True),
     )
-    assert sorted(map(common_name, enrolled)) == sorted(names)
+    for (name, key), answer in zip(keys.items(), enrolled, strict=True):
+        assert common_name(answer) == name
+        assert (
+            x509.load_pem_x509_certificate(answer.certificate_pem.encode()).public_key() == key.public_key()
+        )
+        assert fleet.audited(name) == LIFE
+    assert all(isinstance(each, Rejected) for each in refused_ones)
     with reading(fleet.ctx.sessions) as session:
         audit.verify(session)
-    for name in names:
-        assert fleet.audited(name) == LIFE
 
 
 async def test_who_comes_twice_at_once_gets_one_certificate(fleet: Fleet) -> None:
