@@ -7,7 +7,7 @@ import re
 import pytest
 from pytest_embedded import Dut
 
-SWEEP_S = 1800
+SWEEP_S = 3600
 
 
 @pytest.mark.linux
