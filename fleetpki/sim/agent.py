@@ -103,7 +103,8 @@ class Agent:
             return
         process.terminate()
         try:
-            await asyncio.wait_for(self._ended(process), STOP_TIMEOUT_S)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._ended(process)
         except TimeoutError:
             await self.kill()
 

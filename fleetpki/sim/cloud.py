@@ -82,7 +82,8 @@ class Cloud:
             return
         process.terminate()
         try:
-            code = await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                code = await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -46,7 +46,8 @@ class Runner:
         words = [str(argument) for argument in arguments]
         async with self._slots, self.process(words) as process:
             try:
-                out, err = await asyncio.wait_for(process.communicate(stdin), TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    out, err = await process.communicate(stdin)
             except TimeoutError:
                 raise SimError(f"`{shlex.join(words)}` did not end within {TIMEOUT_S:.0f} s") from None
         assert process.returncode is not None  # noqa: S101 - communicate() waited for it

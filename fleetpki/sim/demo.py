@@ -64,7 +64,8 @@ async def live(world: World, devices: int, report: "Report") -> None:
             world.transcript.add("step", f"{number}: {step.title}")
             start, facts = time.monotonic(), world.facts
             report.step(number, step.title)
-            await asyncio.wait_for(step.run(life), STEP_TIMEOUT_S)
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                await step.run(life)
             report.step_passed(time.monotonic() - start, world.facts - facts)
 
 
