@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demonstration: its result for machines, its exit code, and what it leaves behind."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ def test_interrupted_it_ends_with_an_error_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True) as demo:
+    with not_ignoring(signal.SIGINT), subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         demo.stdout.readline()  # the cloud is up now
         demo.send_signal(signal.SIGINT)
@@ -45,6 +47,16 @@ def test_interrupted_it_ends_with_an_error_and_leaves_no_process(
     assert last["ok"] is False
     [kept] = tmp_path.iterdir()
     assert not [process for process in Path("/proc").glob("[0-9]*") if str(kept) in command_line(process)]
+
+
+@contextlib.contextmanager
+def not_ignoring(number: signal.Signals) -> Iterator[None]:
+    """What is started here hears a signal that a job in the background ignores."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def command_line(process: Path) -> str:
