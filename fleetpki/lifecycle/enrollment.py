@@ -18,7 +18,7 @@ from fleetpki.pki.identifiers import is_device_id, key_digest
 from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, Device, Role, RotationState
+from fleetpki.registry.models import Certificate, Device, RotationState
 
 
 @dataclass(frozen=True)
@@ -125,18 +125,7 @@ def _record(ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _K
     issuance.require_not_replaced(holders, device.device_id, request_id)
     if facts.device is not None:
         issuance.replace_unused(tx, device)
-    authority = authorities.active(tx.session)
-    planned = issuance.planned(
-        ctx,
-        tx,
-        Role.DEVICE,
-        device.device_id,
-        key.public,
-        authority,
-        request_id=request_id,
-        batch=batch.name,
-    )
-    return issuance.record(tx, planned)
+    return issuance.record_device(ctx, tx, device.device_id, key.public, request_id, batch=batch.name)
 
 
 def _leave_former_life(tx: Transaction, device: Device, key: _Key, sender: str) -> None:

@@ -96,6 +96,23 @@ def record(tx: Transaction, planned: Certificate) -> Certificate:
     return planned
 
 
+def record_device(
+    ctx: Context,
+    tx: Transaction,
+    device_id: str,
+    public_key: PublicKey,
+    request_id: str | None,
+    *,
+    batch: str | None = None,
+) -> Certificate:
+    """Step 1 for a device's key, to be signed by the authority that is active."""
+    authority = authorities.active(tx.session)
+    return record(
+        tx,
+        planned(ctx, tx, Role.DEVICE, device_id, public_key, authority, request_id=request_id, batch=batch),
+    )
+
+
 def planned(
     ctx: Context,
     tx: Transaction,

@@ -31,7 +31,7 @@ from fleetpki.lifecycle.transitions import (
 )
 from fleetpki.pki import keys
 from fleetpki.pki.csr_policy import AcceptedCsr, check_csr
-from fleetpki.pki.keys import KeyType, PublicKey
+from fleetpki.pki.keys import KeyType
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
@@ -41,7 +41,6 @@ from fleetpki.registry.models import (
     CertificateState,
     Device,
     Initiator,
-    Role,
     Rotation,
     RotationMode,
     RotationState,
@@ -101,7 +100,7 @@ def push_rotation(
     with ctx.transaction(actor, "push", device_id) as tx:
         device, active = _require_idle(ctx, tx, device_id)
         rotation = _open(tx, device, active, str(uuid.uuid4()), RotationMode.PUSH, Initiator.OPERATOR, key)
-        recorded = _record(ctx, tx, device, public_key, rotation.rotation_id)
+        recorded = issuance.record_device(ctx, tx, device_id, public_key, rotation.rotation_id)
         rotation.new = recorded
     certificate = issuance.release(ctx, actor, recorded, public_key)
     credential = PushedCredential(
@@ -121,9 +120,9 @@ def issue_for(ctx: Context, device_id: str, csr_pem: str, *, actor: str = OPERAT
         csr = check_csr(csr_pem, device_id)
         recorded = queries.pending_certificate(tx.session, device_id)
         if recorded is None or recorded.key_digest != csr.key_digest:
-            device, _ = _require_idle(ctx, tx, device_id)
+            _require_idle(ctx, tx, device_id)
             _require_fresh_key(issuance.holders_of(tx, csr.key_digest), device_id)
-            recorded = _record(ctx, tx, device, csr.public_key, None)
+            recorded = issuance.record_device(ctx, tx, device_id, csr.public_key, None)
     if recorded.state != CertificateState.RECORDED:
         return recorded
     with ctx.auditing_refusals(actor, "issue", device_id):
@@ -310,7 +309,7 @@ def _answer_to(
     issuance.require_not_replaced(holders, device.device_id, rotation.rotation_id)
     _require_asked_key(holders, rotation, csr)
     issuance.replace_unused(tx, device)
-    recorded = _record(ctx, tx, device, csr.public_key, rotation.rotation_id)
+    recorded = issuance.record_device(ctx, tx, device.device_id, csr.public_key, rotation.rotation_id)
     rotation.new = recorded
     return recorded
 
@@ -329,13 +328,3 @@ def _require_fresh_key(holders: Sequence[Certificate], device_id: str) -> None:
     issuance.require_own_key(holders, device_id)
     if any(certificate.activated_at is not None for certificate in holders):
         raise Rejected(Code.KEY_MISMATCH, "the rotation asks for a new key; this one has been in use")
-
-
-def _record(
-    ctx: Context, tx: Transaction, device: Device, public_key: PublicKey, request_id: str | None
-) -> Certificate:
-    authority = authorities.active(tx.session)
-    planned = issuance.planned(
-        ctx, tx, Role.DEVICE, device.device_id, public_key, authority, request_id=request_id
-    )
-    return issuance.record(tx, planned)
