@@ -144,7 +144,10 @@ class _Questions:
         self._ask(pages.certificates, self._number(), filters)
 
     def _rotations(self, **filters: Any) -> None:
-        self._ask(pages.rotations, (self._somewhere(), "r"), filters)
+        after = self._chance.choice((None, (self._somewhere(), "r")))
+        with reading(self._fleet.sessions) as session:
+            page = pages.rotations(session, after=after, limit=_PAGE, **filters)
+            pages.rotated_ids(session, page.rows)  # which the API shows, too
 
     def _entries(self, **filters: Any) -> None:
         self._ask(pages.audit_entries, self._number(), filters)

@@ -6,18 +6,18 @@ An index has the state, perhaps a group or batch before it, and behind it an ord
 the certificate. Without a state the devices of all states are merged.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from fleetpki.registry.models import Device, DeviceState, DeviceTag
-from fleetpki.registry.walks import Key, Range, Walk, best
+from fleetpki.registry.walks import Key, Range, Values, Walk, best
 
-Conditions = Iterable[ColumnElement[bool]]
-
+_BY_ID = (Device.device_id,)
 _BY_TIME = (Device.not_after, Device.device_id)
 
 
@@ -32,88 +32,102 @@ class Wanted:
     prefix: str | None = None
     expires_before: datetime | None = None
 
+    def walk(self, session: Session, after: Key | None) -> Walk[Device]:
+        """The way that looks at the fewest rows."""
+        is_asked = {name for name in _TESTS if getattr(self, name) is not None}
+        return best(session, _walks(frozenset(is_asked), is_begun=self._is_begun(after)), self.values)
+
+    def _is_begun(self, after: Key | None) -> bool:
+        """Whether the prefix has begun at a place: of two beginnings a database may choose the worse."""
+        if after is None or self.prefix is None or self.expires_before is not None:
+            return False
+        return bool(after[0] >= self.prefix)
+
+    @property
+    def values(self) -> Values:
+        """What the parameters of the conditions stand for."""
+        key, value = self.tag or (None, None)
+        return {
+            "state": self.state,
+            "group": self.group,
+            "batch": self.batch,
+            "tag_key": key,
+            "tag_value": value,
+            "prefix": self.prefix,
+            "behind_prefix": f"{self.prefix}\x7f",
+            "expires_before": self.expires_before,
+        }
+
+
+def _begin(device_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    return device_id >= bindparam("prefix")
+
+
+def _end(device_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    return device_id < bindparam("behind_prefix")
+
+
+_TAGGED = (DeviceTag.key == bindparam("tag_key"), DeviceTag.value == bindparam("tag_value"))
+_TESTS = {
+    "state": Device.state == bindparam("state"),
+    "group": Device.group == bindparam("group"),
+    "batch": Device.batch == bindparam("batch"),
+    "tag": select(DeviceTag)
+    .where(DeviceTag.device_id == Device.device_id, *_TAGGED)
+    .correlate(Device)
+    .exists(),
+    "prefix": _begin(Device.device_id) & _end(Device.device_id),
+    "expires_before": Device.not_after < bindparam("expires_before"),
+}
+
+
+@cache
+def _walks(asked: frozenset[str], *, is_begun: bool) -> Sequence[Walk[Device]]:
+    """The ways to find what is asked for, from a place at which the prefix has begun or from another."""
+    return list(_Ways(asked, is_begun).all())
+
 
 @dataclass(frozen=True)
-class DeviceWalks:
-    """The ways to go from a place on."""
+class _Ways:
+    asked: frozenset[str]
+    is_begun: bool
 
-    wanted: Wanted
-    after: Key | None
-
-    def best(self, session: Session) -> Walk[Device]:
-        """The one that looks at the fewest rows."""
-        return best(session, list(self._all()))
-
-    def _all(self) -> Iterator[Walk[Device]]:
-        wanted = self.wanted
-        if wanted.tag is not None:
-            yield self._by_tag(*wanted.tag)
-        if wanted.group is not None:
-            yield self._by_state("group", Device.group == wanted.group)
-        if wanted.batch is not None:
-            yield self._by_state("batch", Device.batch == wanted.batch)
-        if wanted.state is not None or (wanted.group is None and wanted.batch is None):
+    def all(self) -> Iterator[Walk[Device]]:
+        if "tag" in self.asked:
+            yield self._by_tag()
+        if "group" in self.asked:
+            yield self._by_state("group")
+        if "batch" in self.asked:
+            yield self._by_state("batch")
+        if "state" in self.asked or not self.asked & {"group", "batch"}:
             yield self._by_state()
-        if wanted.prefix is not None and wanted.expires_before is not None:
-            beginning = select(Device.device_id).where(*_beginning(Device.device_id, wanted.prefix))
+        if {"prefix", "expires_before"} <= self.asked:
+            beginning = select(Device.device_id).where(_begin(Device.device_id), _end(Device.device_id))
             yield Walk(Device, [beginning], self._tests("prefix"), sort_by=_BY_TIME)
 
-    def _by_state(self, also: str = "", *conditions: ColumnElement[bool]) -> Walk[Device]:
-        states = DeviceState if self.wanted.state is None else (self.wanted.state,)
-        key = (Device.device_id,) if self.wanted.expires_before is None else _BY_TIME
-        rows: Range = select(*key).where(*conditions, *self._bounds(Device.device_id))
+    def _by_state(self, *also: str) -> Walk[Device]:
+        is_by_time = "expires_before" in self.asked
+        rows: Range = select(*(_BY_TIME if is_by_time else _BY_ID)).where(*(_TESTS[each] for each in also))
+        rows = rows.where(_TESTS["expires_before"]) if is_by_time else self._in_prefix(rows, Device.device_id)
+        states = [Device.state == state for state in DeviceState]
         return Walk(
             Device,
-            [rows.where(Device.state == state) for state in states],
-            self._tests("state", also, "prefix" if self.wanted.expires_before is None else "expiry"),
+            [rows.where(each) for each in ([_TESTS["state"]] if "state" in self.asked else states)],
+            self._tests("state", *also, "expires_before" if is_by_time else "prefix"),
         )
 
-    def _by_tag(self, key: str, value: str) -> Walk[Device]:
-        tagged = select(DeviceTag.device_id).where(DeviceTag.key == key, DeviceTag.value == value)
-        if self.wanted.expires_before is not None:
+    def _by_tag(self) -> Walk[Device]:
+        tagged: Range = select(DeviceTag.device_id).where(*_TAGGED)
+        if "expires_before" in self.asked:
             return Walk(Device, [tagged], self._tests("tag"), sort_by=_BY_TIME)
-        return Walk(Device, [tagged.where(*self._bounds(DeviceTag.device_id))], self._tests("tag", "prefix"))
+        return Walk(Device, [self._in_prefix(tagged, DeviceTag.device_id)], self._tests("tag", "prefix"))
 
-    def _bounds(self, device_id: InstrumentedAttribute[str]) -> Conditions:
-        """Where the order begins and ends."""
-        if self.wanted.expires_before is not None:
-            return [Device.not_after < self.wanted.expires_before]
-        if self.wanted.prefix is None:
-            return []
-        begin, end = _beginning(device_id, self.wanted.prefix)
-        # Of two beginnings a database may choose the one far away.
-        is_behind = self.after is not None and self.after[0] >= self.wanted.prefix
-        return [end] if is_behind else [begin, end]
+    def _in_prefix(self, rows: Range, device_id: InstrumentedAttribute[str]) -> Range:
+        if "prefix" not in self.asked:
+            return rows
+        rows = rows.where(_end(device_id))
+        return rows if self.is_begun else rows.where(_begin(device_id))
 
     def _tests(self, *answered: str) -> list[ColumnElement[bool]]:
         """What an index leaves open."""
-        return [test for name, test in self._conditions() if name not in answered]
-
-    def _conditions(self) -> Iterator[tuple[str, ColumnElement[bool]]]:
-        wanted = self.wanted
-        if wanted.state is not None:
-            yield "state", Device.state == wanted.state
-        if wanted.group is not None:
-            yield "group", Device.group == wanted.group
-        if wanted.batch is not None:
-            yield "batch", Device.batch == wanted.batch
-        if wanted.tag is not None:
-            yield "tag", _has_tag(*wanted.tag)
-        if wanted.prefix is not None:
-            begin, end = _beginning(Device.device_id, wanted.prefix)
-            yield "prefix", begin & end
-        if wanted.expires_before is not None:
-            yield "expiry", Device.not_after < wanted.expires_before
-
-
-def _has_tag(key: str, value: str) -> ColumnElement[bool]:
-    tagged = select(DeviceTag).where(
-        DeviceTag.device_id == Device.device_id, DeviceTag.key == key, DeviceTag.value == value
-    )
-    return tagged.correlate(Device).exists()
-
-
-def _beginning(
-    device_id: InstrumentedAttribute[str], prefix: str
-) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return device_id >= prefix, device_id < prefix + "\x7f"
+        return [test for name, test in _TESTS.items() if name in self.asked.difference(answered)]

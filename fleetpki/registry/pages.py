@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from sqlalchemy import inspect, select
-from sqlalchemy.orm import Session, joinedload
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fleetpki.errors import FleetError
-from fleetpki.registry.certificate_walks import CertificateWalks
-from fleetpki.registry.device_walks import DeviceWalks, Wanted
+from fleetpki.registry import certificate_walks, device_walks
 from fleetpki.registry.models import (
     IS_ACTIVE_CERTIFICATE,
     IS_OPEN_ROTATION,
@@ -36,9 +34,12 @@ from fleetpki.registry.models import (
     Rotation,
     RotationState,
 )
-from fleetpki.registry.walks import Key, Range, Row, Walk, best
+from fleetpki.registry.walks import Key, Range, Row, Values, Walk, best
 
 Place = TypeVar("Place")
+
+_NONE: Values = {}
+"""For conditions without parameters."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,15 @@ def devices(
     expires_before: datetime | None = None,
 ) -> Page[Device, str]:
     """Devices by id; those whose certificates end before a time by that, the first to end first."""
-    wanted = Wanted(state, group, batch, tag, prefix, expires_before)
+    wanted = device_walks.Wanted(state, group, batch, tag, prefix, expires_before)
     place: Key | None = None
     if after is not None:
         place = (after,) if expires_before is None else _time_and_id(after)
-    found, end = _rows(session, DeviceWalks(wanted, place).best(session), place, limit)
-    if end is None or expires_before is None:
-        return Page(found, None if end is None else end[0])
-    return Page(found, f"{end[0].isoformat().replace('+00:00', 'Z')}/{end[1]}")
+    stretch = wanted.walk(session, place).take(session, wanted.values, place, limit)
+    if stretch.end is None or expires_before is None:
+        return Page(stretch.found, None if stretch.end is None else stretch.end[0])
+    at, device_id = stretch.end
+    return Page(stretch.found, f"{at.isoformat().replace('+00:00', 'Z')}/{device_id}")
 
 
 def _time_and_id(after: str) -> Key:
@@ -120,9 +122,9 @@ def certificates(
     if after is not None:
         until = select(Certificate.not_after).where(Certificate.id == after)
         place = (after,) if expires_before is None else (session.scalar(until), after)
-    walk = CertificateWalks(device_id, state, role, issuer_id, expires_before).best(session)
-    found, end = _rows(session, walk, place, limit)
-    return Page(found, None if end is None else end[-1])
+    wanted = certificate_walks.Wanted(device_id, state, role, issuer_id, expires_before)
+    stretch = wanted.walk(session).take(session, wanted.values, place, limit)
+    return Page(stretch.found, None if stretch.end is None else stretch.end[-1])
 
 
 def rotations(
@@ -135,7 +137,7 @@ def rotations(
     device_id: str | None = None,
     campaign_id: str | None = None,
 ) -> Page[Rotation, tuple[str, str]]:
-    """Rotations by device and id."""
+    """Rotations by device and id, without their certificates."""
     states = [
         each for each in RotationState if state in (None, each) and (not is_open or each in OPEN_ROTATION)
     ]
@@ -156,12 +158,15 @@ def rotations(
         walk = Walk(Rotation, [rows.where(Rotation.state == each) for each in states])
     else:
         walk = Walk(Rotation, [rows.where(IS_OPEN_ROTATION) if is_open else rows])
-    of_keys = (
-        joinedload(certificate).load_only(Certificate.certificate_id)
-        for certificate in (Rotation.old, Rotation.new)
-    )
-    found, end = _rows(session, walk, after, limit, *of_keys)
-    return Page(found, None if end is None else (end[0], end[1]))
+    stretch = walk.take(session, _NONE, after, limit)
+    return Page(stretch.found, None if stretch.end is None else (stretch.end[0], stretch.end[1]))
+
+
+def rotated_ids(session: Session, found: Sequence[Rotation]) -> dict[int | None, str | None]:
+    """The ids of the certificates these rotations are about, by key."""
+    keys = {key for rotation in found for key in (rotation.old_key, rotation.new_key)}
+    query = select(Certificate.id, Certificate.certificate_id).where(Certificate.id.in_(keys))
+    return {key: certificate_id for key, certificate_id in session.execute(query)}  # noqa: C416
 
 
 def claims(
@@ -211,28 +216,15 @@ def audit_entries(
         )
         for each in conditions
     ]
-    walk = best(session, walks or [Walk(AuditEntry, [rows], backwards=True)])
+    walk = best(session, walks or [Walk(AuditEntry, [rows], backwards=True)], {})
     return _numbered(session, walk, after, limit)
 
 
 def _numbered(session: Session, walk: Walk[Row], after: int | None, limit: int) -> Page[Row, int]:
-    found, end = _rows(session, walk, None if after is None else (after,), limit)
-    return Page(found, None if end is None else end[0])
+    stretch = walk.take(session, _NONE, None if after is None else (after,), limit)
+    return Page(stretch.found, None if stretch.end is None else stretch.end[0])
 
 
 def _named(session: Session, walk: Walk[Row], after: str | None, limit: int) -> Page[Row, str]:
-    found, end = _rows(session, walk, None if after is None else (after,), limit)
-    return Page(found, None if end is None else end[0])
-
-
-def _rows(
-    session: Session, walk: Walk[Row], after: Key | None, limit: int, *options: ExecutableOption
-) -> tuple[Sequence[Row], Key | None]:
-    """The rows themselves; what they are ordered by ends with what they are identified by."""
-    stretch = walk.take(session, after, limit)
-    identity = inspect(walk.table).primary_key
-    wanted = [key[-len(identity) :] for key in stretch.found]
-    of_these = (column.in_({key[place] for key in wanted}) for place, column in enumerate(identity))
-    query = select(walk.table).where(*of_these).options(*options)
-    found = {inspect(row).identity: row for row in session.scalars(query)}
-    return [found[key] for key in wanted], stretch.end
+    stretch = walk.take(session, _NONE, None if after is None else (after,), limit)
+    return Page(stretch.found, None if stretch.end is None else stretch.end[0])

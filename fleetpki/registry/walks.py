@@ -7,17 +7,32 @@ are another matter: no order of looking is good for all of them. So a walk looks
 for which everything holds, and says where to go on. It costs the same wherever it is and whatever is asked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, inspect, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    column,
+    func,
+    inspect,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, raiseload
 
 from fleetpki.registry.models import Base
 
 LOOKS = 200
-"""How many rows are looked at to fill a page that the first ones did not fill."""
+"""How many rows are looked at for a page, when no index answers everything."""
 
 Row = TypeVar("Row", bound=Base)
 Key = tuple[Any, ...]
@@ -26,21 +41,31 @@ Key = tuple[Any, ...]
 Range = Select[*tuple[Any, ...]]
 """Rows that lie together in an index: selects what they are ordered by, on conditions the index answers."""
 
+Values = Mapping[str, Any]
+"""What parameters of the conditions stand for, by name."""
 
+_Union = CompoundSelect[*tuple[Any, ...]]
+_Rows = TypeVar("_Rows", Range, _Union)
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+_LOOKS = bindparam("looks", type_=Integer)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Generic[Row]):
     """The rows found on a walk, and the place to go on behind; None at the end."""
 
-    found: Sequence[Key]
+    found: Sequence[Row]
     end: Key | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Walk(Generic[Row]):
-    """Through the rows of several ranges of indexes at once, as if they were one."""
+    """Through the rows of several ranges of indexes at once, as if they were one.
+
+    Its statements are made once; who keeps a walk whose conditions have parameters is spared a good part of
+    the time a page takes.
+    """
 
     table: type[Row]
     ranges: Sequence[Range]
@@ -50,64 +75,80 @@ class Walk(Generic[Row]):
     sort_by: Sequence[InstrumentedAttribute[Any]] = ()
     """The order of ranges that have none: they select only what identifies a row, and have to be few."""
 
-    def take(self, session: Session, after: Key | None, limit: int) -> Stretch:
-        """The first rows behind a place for which everything holds.
+    def take(self, session: Session, values: Values, after: Key | None, limit: int) -> Stretch[Row]:
+        """The first rows behind a place for which everything holds; what they refer to is not loaded."""
+        looks = max(limit, LOOKS) if self.tests else limit
+        places = {_place(number): reached for number, reached in enumerate(after or ())}
+        statement = self._from_start if after is None else self._from_place
+        seen = session.execute(statement, {**values, **places, "looks": looks}).all()
+        found = [(row, key) for *key, row in seen if row is not None][:limit]
+        is_full = len(found) == limit
+        if not is_full and len(seen) < looks:
+            return Stretch([row for row, _ in found], None)
+        return Stretch([row for row, _ in found], tuple(found[-1][1] if is_full else seen[-1][:-1]))
 
-        Mostly it does, and a page of rows is enough to look at; only then at as many as it may be.
+    def is_short(self, session: Session, values: Values) -> bool:
+        """Whether these are no more rows than are looked at for a page."""
+        return session.scalars(self._count, {**values, "looks": LOOKS + 1}).one() <= LOOKS
+
+    @cached_property
+    def _from_start(self) -> Range:
+        return self._sorted(is_behind=False) if self.sort_by else self._looked_at(is_behind=False)
+
+    @cached_property
+    def _from_place(self) -> Range:
+        return self._sorted(is_behind=True) if self.sort_by else self._looked_at(is_behind=True)
+
+    @cached_property
+    def _count(self) -> Select[int]:
+        return select(func.count()).select_from(_together(self.ranges).limit(_LOOKS).subquery())
+
+    def _looked_at(self, *, is_behind: bool) -> Range:
+        """First the walk, for which an index is enough, then each row, unless a test fails.
+
+        A database is not to see through that: it would think that what is looked for is everywhere, and begin
+        far away, or read the whole table to be prepared.
         """
-        if not self.tests:
-            keys = [tuple(key) for key in session.execute(self._walk(after).limit(limit))]
-            return Stretch(keys, keys[-1] if len(keys) == limit else None)
-        found: list[Key] = []
-        for looks in (limit, LOOKS):
-            rows = self._sorted(after) if self.sort_by else self._tested(after, looks)
-            seen = [(tuple(key), holds) for *key, holds in session.execute(rows.limit(looks))]
-            found += [key for key, holds in seen if holds]
-            if len(found) >= limit:
-                return Stretch(found[:limit], found[limit - 1])
-            if len(seen) < looks:
-                return Stretch(found, None)
-            after = seen[-1][0]
-        return Stretch(found, after)
-
-    def _tested(self, after: Key | None, looks: int) -> Range:
-        """First the walk, for which an index is enough, then a look at each row.
-
-        Asked for both at once a database thinks what it looks for is everywhere, and begins far away.
-        """
-        walk = self._walk(after).limit(looks).subquery()
+        walk = self._walk(is_behind=is_behind).limit(_LOOKS).subquery()
         identity = inspect(self.table).primary_key
-        row = zip(identity, list(walk.columns)[-len(identity) :], strict=True)
-        holds = select(and_(*self.tests)).where(*(column == key for column, key in row)).scalar_subquery()
-        return self._in_order(select(*walk.columns, holds), walk.columns)
+        key = list(walk.columns)[-len(identity) :]
+        is_its_row = and_(*(column == value for column, value in zip(identity, key, strict=True)))
+        holds = [case((key[0].is_not(None), test)) for test in self.tests]
+        rows = select(*walk.columns, self.table).select_from(walk)
+        rows = rows.outerjoin(self.table, and_(is_its_row, *holds)).options(raiseload("*"))
+        return self._in_order(rows, walk.columns)
 
-    def _sorted(self, after: Key | None) -> Range:
+    def _sorted(self, *, is_behind: bool) -> Range:
         (identity,) = inspect(self.table).primary_key
-        few = _together(self.ranges).limit(LOOKS).subquery()
-        rows: Range = select(*self.sort_by, and_(*self.tests)).where(identity.in_(select(few)))
-        return self._in_order(self._behind(after, rows, self.sort_by), self.sort_by)
+        few = select(_together(self.ranges).limit(LOOKS).subquery())
+        rows: Range = select(*self.sort_by, self.table).where(identity.in_(few), *self.tests)
+        if is_behind:
+            rows = self._behind(rows, self.sort_by)
+        return self._in_order(rows.options(raiseload("*")), self.sort_by).limit(_LOOKS)
 
-    def _walk(self, after: Key | None) -> Range:
+    def _walk(self, *, is_behind: bool) -> Range | _Union:
         parts = []
         for each in self.ranges:
             key = list(each.selected_columns)
-            parts.append(self._in_order(self._behind(after, each, key), key))
+            parts.append(self._in_order(self._behind(each, key) if is_behind else each, key))
         if len(parts) == 1:
             return parts[0]
-        together = _together([select(each.subquery()) for each in parts])  # a part has no order of its own
-        return self._in_order(together, list(together.selected_columns))
+        # A part of a union has no order of its own, but what it selects from can have one. Columns are given
+        # by name: to find out which they are takes longer than all the rest.
+        named = [column(each.name, each.type) for each in self.ranges[0].selected_columns]
+        merged = union_all(*(select(*named).select_from(part.subquery()) for part in parts))
+        return self._in_order(merged, named)
 
-    def _behind(self, after: Key | None, rows: Range, key: Sequence[_Column]) -> Range:
-        if after is None:
-            return rows
-        place, reached = (tuple_(*key), after) if len(key) > 1 else (key[0], after[0])
-        return rows.where(place < reached if self.backwards else place > reached)
+    def _behind(self, rows: Range, key: Sequence[_Column]) -> Range:
+        reached = [bindparam(_place(number), type_=each.type) for number, each in enumerate(key)]
+        place, end = (tuple_(*key), tuple_(*reached)) if len(key) > 1 else (key[0], reached[0])
+        return rows.where(place < end if self.backwards else place > end)
 
-    def _in_order(self, rows: Range, key: Iterable[_Column]) -> Range:
+    def _in_order(self, rows: _Rows, key: Iterable[_Column]) -> _Rows:
         return rows.order_by(*(each.desc() if self.backwards else each for each in key))
 
 
-def best(session: Session, walks: Sequence[Walk[Row]]) -> Walk[Row]:
+def best(session: Session, walks: Sequence[Walk[Row]], values: Values) -> Walk[Row]:
     """The walk that answers everything; else one of few rows; else the first that has the order.
 
     What has to be sorted before the first row is known is good for few rows only.
@@ -116,17 +157,13 @@ def best(session: Session, walks: Sequence[Walk[Row]]) -> Walk[Row]:
     for walk in in_order:
         if not walk.tests:
             return walk
-    return next((walk for walk in walks if _are_few(session, walk.ranges)), in_order[0])
-
-
-def _are_few(session: Session, ranges: Sequence[Range]) -> bool:
-    """Whether these are no more rows than are looked at for a page."""
-    rows = _together(ranges).limit(LOOKS + 1).subquery()
-    return (session.scalar(select(func.count()).select_from(rows)) or 0) <= LOOKS
+    others = [walk for walk in walks if walk is not in_order[0]]
+    return next((walk for walk in others if walk.is_short(session, values)), in_order[0])
 
 
 def _together(ranges: Sequence[Range]) -> Range:
-    """All of them; of ranges in order a database that is to put them into that order merges them."""
-    if len(ranges) == 1:
-        return ranges[0]
-    return select(union_all(*ranges).subquery())
+    return ranges[0] if len(ranges) == 1 else select(union_all(*ranges).subquery())
+
+
+def _place(number: int) -> str:
+    return f"place_{number}"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the API answers with."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -88,11 +89,11 @@ class RotationOut(FromRegistry):
     message: str | None
 
     @classmethod
-    def of(cls, rotation: Rotation) -> "RotationOut":
-        """Of a row, with the ids of both certificates."""
+    def of(cls, rotation: Rotation, certificate_ids: Mapping[int | None, str | None]) -> "RotationOut":
+        """Of a row, and the ids of its certificates by their keys."""
         out = cls.model_validate(rotation)
-        out.old_certificate_id = rotation.old.certificate_id
-        out.new_certificate_id = rotation.new.certificate_id if rotation.new else None
+        out.old_certificate_id = certificate_ids[rotation.old_key]
+        out.new_certificate_id = certificate_ids.get(rotation.new_key)
         return out
 
 

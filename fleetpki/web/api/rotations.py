@@ -57,8 +57,9 @@ def list_rotations(
             device_id=device_id,
             campaign_id=campaign_id,
         )
+        certificate_ids = pages.rotated_ids(session, page.rows)
     following = None if page.next is None else "/".join(page.next)
-    return Page(items=[RotationOut.of(each) for each in page.rows], next=following)
+    return Page(items=[RotationOut.of(each, certificate_ids) for each in page.rows], next=following)
 
 
 @router.get("/devices/{device_id}/rotations/{rotation_id}", summary="Show a rotation")
@@ -89,6 +90,6 @@ def push_rotation(
 def _shown(ctx: Context, device_id: str, rotation_id: str) -> RotationOut:
     with reading(ctx.sessions) as session:
         rotation = queries.rotation(session, device_id, rotation_id)
-    if rotation is None:
-        raise NotFound(f"device {device_id} has no rotation {rotation_id}")
-    return RotationOut.of(rotation)
+        if rotation is None:
+            raise NotFound(f"device {device_id} has no rotation {rotation_id}")
+        return RotationOut.of(rotation, pages.rotated_ids(session, [rotation]))
