@@ -104,27 +104,29 @@ class Walk(Generic[Row]):
         return select(func.count()).select_from(_together(self.ranges).limit(_LOOKS).subquery())
 
     def _looked_at(self, *, is_behind: bool) -> Range:
-        """First the walk, for which an index is enough, then each row, unless a test fails.
-
-        A database is not to see through that: it would think that what is looked for is everywhere, and begin
-        far away, or read the whole table to be prepared.
-        """
+        """First the walk, for which an index is enough, then each row, unless a test fails."""
         walk = self._walk(is_behind=is_behind).limit(_LOOKS).subquery()
         identity = inspect(self.table).primary_key
         key = list(walk.columns)[-len(identity) :]
         is_its_row = and_(*(column == value for column, value in zip(identity, key, strict=True)))
-        holds = [case((key[0].is_not(None), test)) for test in self.tests]
         rows = select(*walk.columns, self.table).select_from(walk)
-        rows = rows.outerjoin(self.table, and_(is_its_row, *holds)).options(raiseload("*"))
+        rows = rows.outerjoin(self.table, and_(is_its_row, *self._holds(key[0]))).options(raiseload("*"))
         return self._in_order(rows, walk.columns)
 
     def _sorted(self, *, is_behind: bool) -> Range:
         (identity,) = inspect(self.table).primary_key
         few = select(_together(self.ranges).limit(LOOKS).subquery())
-        rows: Range = select(*self.sort_by, self.table).where(identity.in_(few), *self.tests)
+        rows: Range = select(*self.sort_by, self.table).where(identity.in_(few), *self._holds(identity))
         if is_behind:
             rows = self._behind(rows, self.sort_by)
         return self._in_order(rows.options(raiseload("*")), self.sort_by).limit(_LOOKS)
+
+    def _holds(self, row: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        """The tests of a row that is there, which is said for databases not to see through them.
+
+        They would look for what passes instead, which may be everywhere, or read it all to be prepared.
+        """
+        return [case((row.is_not(None), test)) for test in self.tests]
 
     def _walk(self, *, is_behind: bool) -> Range | _Union:
         parts = []
