@@ -31,8 +31,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, raiseload
 
 from fleetpki.registry.models import Base
 
-LOOKS = 200
+LOOKS = 100
 """How many rows are looked at for a page, when no index answers everything."""
+FEW = 500
+"""As many rows as can be sorted for a page."""
 
 Row = TypeVar("Row", bound=Base)
 Key = tuple[Any, ...]
@@ -49,6 +51,7 @@ _Rows = TypeVar("_Rows", Range, _Union)
 _Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _LOOKS = bindparam("looks", type_=Integer)
+_FEW = bindparam("few", type_=Integer)
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,14 @@ class Walk(Generic[Row]):
     """What is to be true of a row besides."""
     backwards: bool = False
     sort_by: Sequence[InstrumentedAttribute[Any]] = ()
-    """The order of ranges that have none: they select only what identifies a row, and have to be few."""
+    """The order of ranges that have none: they select only what identifies a row, of which there are few."""
 
     def take(self, session: Session, values: Values, after: Key | None, limit: int) -> Stretch[Row]:
         """The first rows behind a place for which everything holds; what they refer to is not loaded."""
         looks = max(limit, LOOKS) if self.tests else limit
         places = {_place(number): reached for number, reached in enumerate(after or ())}
         statement = self._from_start if after is None else self._from_place
-        seen = session.execute(statement, {**values, **places, "looks": looks}).all()
+        seen = session.execute(statement, {**values, **places, "looks": looks, "few": FEW}).all()
         found = [(row, key) for *key, row in seen if row is not None][:limit]
         is_full = len(found) == limit
         if not is_full and len(seen) < looks:
@@ -88,8 +91,8 @@ class Walk(Generic[Row]):
         return Stretch([row for row, _ in found], tuple(found[-1][1] if is_full else seen[-1][:-1]))
 
     def is_short(self, session: Session, values: Values) -> bool:
-        """Whether these are no more rows than are looked at for a page."""
-        return session.scalars(self._count, {**values, "looks": LOOKS + 1}).one() <= LOOKS
+        """Whether these are few rows."""
+        return session.scalars(self._count, {**values, "few": FEW + 1}).one() <= FEW
 
     @cached_property
     def _from_start(self) -> Range:
@@ -101,7 +104,7 @@ class Walk(Generic[Row]):
 
     @cached_property
     def _count(self) -> Select[int]:
-        return select(func.count()).select_from(_together(self.ranges).limit(_LOOKS).subquery())
+        return select(func.count()).select_from(_together(self.ranges).limit(_FEW).subquery())
 
     def _looked_at(self, *, is_behind: bool) -> Range:
         """First the walk, for which an index is enough, then each row, unless a test fails."""
@@ -115,7 +118,7 @@ class Walk(Generic[Row]):
 
     def _sorted(self, *, is_behind: bool) -> Range:
         (identity,) = inspect(self.table).primary_key
-        few = select(_together(self.ranges).limit(LOOKS).subquery())
+        few = select(_together(self.ranges).limit(_FEW).subquery())
         rows: Range = select(*self.sort_by, self.table).where(identity.in_(few), *self._holds(identity))
         if is_behind:
             rows = self._behind(rows, self.sort_by)

@@ -99,6 +99,7 @@ def test_tags_nobody_could_ask_for(labelled: Context, tags: dict[str, Any]) -> N
 def mixed(fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Context:
     """Devices of all kinds; a page looks at few of them."""
     monkeypatch.setattr(walks, "LOOKS", 2)
+    monkeypatch.setattr(walks, "FEW", 2)
     for number in range(12):
         name = f"{'pump' if number % 5 == 0 else 'sensor'}-{number:02}"
         FakeDevice(fleet, name).enroll() if number == 7 else fleet.device(name)
