@@ -86,7 +86,7 @@ def _clock(ctx: Context, session: Session) -> Iterator[Finding]:
     newest = audit.newest(session, 1)
     behind = newest[-1]["at"] - ctx.clock() if newest else timedelta(0)
     if behind > _CLOCK_TOLERANCE:
-        message = f"our clock is {behind} behind the newest audit entry"
+        message = f"our clock is {_text(behind)} behind the newest audit entry"
         yield Finding("clock", Level.CRITICAL, message)
     else:
         yield Finding("clock", Level.OK, "not behind what was recorded")

@@ -11,9 +11,10 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from fleetpki.desk import Desk
-from fleetpki.lifecycle import authorities
+from fleetpki.lifecycle import authorities, context
 from fleetpki.mqtt.services import SERVICES, Request, serve
 from fleetpki.pki.ocsp import issuer_ids
 from fleetpki.registry import database
@@ -109,10 +110,32 @@ def token_gone(folder: Path, patch: pytest.MonkeyPatch, *, used_before: bool) ->
         yield Scene(web, token.pulled_out, "does not answer", can_write=True)
 
 
+@contextlib.contextmanager
+def clock_behind(folder: Path, _patch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    with running_web(folder, *DOORS) as web:
+        web.enrolled("sensor-1")
+        yield Scene(web, set_back, "set the clock of this machine", can_write=True)
+
+
+@contextlib.contextmanager
+def set_back() -> Iterator[None]:
+    """The rules go by a clock that shows last year; TLS, which would refuse everybody, by the right one."""
+
+    class LastYear(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) - timedelta(days=400)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "datetime", LastYear)
+        yield
+
+
 TROUBLES: dict[str, Callable[[Path, pytest.MonkeyPatch], contextlib.AbstractContextManager[Scene]]] = {
     "database locked": locked_database,
     "disk full": full_disk,
     "database server away": server_away,
+    "clock behind": clock_behind,
     "token gone": partial(token_gone, used_before=True),
     "token gone before its first use": partial(token_gone, used_before=False),
 }
