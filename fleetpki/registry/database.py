@@ -246,12 +246,19 @@ def _sessions(engine: Engine) -> Sessions:
 
 
 def _postgresql(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=_CONNECTIONS,
         pool_pre_ping=True,
         connect_args={"connect_timeout": _BUSY_TIMEOUT_S, "application_name": "fleetpki"},
     )
+    event.listen(engine, "connect", _speak_utc)
+    return engine
+
+
+def _speak_utc(connection: Any, _record: object) -> None:
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _sqlite(path: Path) -> Engine:

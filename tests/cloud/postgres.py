@@ -19,7 +19,7 @@ _PROGRAMS = Path("/usr/lib/postgresql")
 _SERVER_USER = "postgres"  # the server refuses to run as root; Debian's package makes this user
 _DATABASE_USER = "fleetpki"
 _INITDB = ("-U", _DATABASE_USER, "-A", "trust", "--no-sync", "-E", "UTF8")
-_SERVER = ("-h", "", "-c", "max_connections=200")
+_SERVER = ("-h", "", "-c", "max_connections=200", "-c", "timezone=Asia/Tokyo")
 _FORGETFUL = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
 

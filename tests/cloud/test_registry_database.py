@@ -74,15 +74,25 @@ def test_a_commit_is_durable(tmp_path: Path) -> None:
 
 def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
-    elsewhere = datetime(2026, 6, 1, 14, 0, tzinfo=timezone(timedelta(hours=2)))
     with create_registry(path).begin() as session:
-        session.add(Device(device_id="sensor-1", state=DeviceState.ACTIVE, created_at=elsewhere))
+        session.add(Device(device_id="sensor-1", state=DeviceState.ACTIVE, created_at=START))
     with reading(open_registry(path)) as session:
         device = queries.device(session, "sensor-1")
     assert device is not None
     assert device.state is DeviceState.ACTIVE
+    assert device.created_at == START
+
+
+def test_a_time_is_told_in_utc_wherever_it_came_from_and_whatever_the_server_s_zone(ctx: Context) -> None:
+    elsewhere = datetime(2026, 6, 1, 14, 0, tzinfo=timezone(timedelta(hours=2)))
+    with ctx.sessions.begin() as session:
+        session.add(Device(device_id="sensor-1", state=DeviceState.ACTIVE, created_at=elsewhere))
+    with reading(ctx.sessions) as session:
+        device = queries.device(session, "sensor-1")
+    assert device is not None
     assert device.created_at == elsewhere
     assert device.created_at.tzinfo is UTC
+    assert device.not_after is None
 
 
 def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(ctx: Context) -> None:
