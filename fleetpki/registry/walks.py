@@ -85,10 +85,12 @@ class Walk(Generic[Row]):
         statement = self._from_start if after is None else self._from_place
         seen = session.execute(statement, {**values, **places, "looks": looks, "few": FEW}).all()
         found = [(row, key) for *key, row in seen if row is not None][:limit]
-        is_full = len(found) == limit
-        if not is_full and len(seen) < looks:
-            return Stretch([row for row, _ in found], None)
-        return Stretch([row for row, _ in found], tuple(found[-1][1] if is_full else seen[-1][:-1]))
+        end: Key | None = None
+        if len(found) == limit:
+            end = tuple(found[-1][1])
+        elif len(seen) == looks:
+            end = tuple(seen[-1][:-1])
+        return Stretch([row for row, _ in found], end)
 
     def is_short(self, session: Session, values: Values) -> bool:
         """Whether these are few rows."""
