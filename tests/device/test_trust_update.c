@@ -134,6 +134,41 @@ static void test_anchors_not_signed_by_a_current_one_are_untrusted(void **state)
     free(pems[0]);
 }
 
+/** A certificate as a block of another kind, which OpenSSL reads and mbedTLS skips. */
+static char *as_x509_certificate(char *pem)
+{
+    size_t len = strlen(pem) + 64;
+    char *other = malloc(len);
+    const char *body = strchr(pem, '\n') + 1;
+    int body_len = (int)(strstr(body, "-----END") - body);
+    snprintf(other, len, "-----BEGIN X509 CERTIFICATE-----\n%.*s-----END X509 CERTIFICATE-----\n", body_len, body);
+    free(pem);
+    return other;
+}
+
+static void test_nobody_adds_to_signed_anchors(void **state)
+{
+    test_device_t *device = *state;
+    unsigned changes = device->fake.changes;
+    char *root = pki_authority_pem(&device->pki.root);
+    char *added[] = {as_x509_certificate(pki_authority_pem(&device->pki.foreign_root)), strdup("# a remark\n")};
+    for (size_t i = 0; i < COUNT(added); i++) {
+        for (int first = 0; first <= 1; first++) {
+            char *order = trust_order(&device->pki.root, 1, &root, 1);
+            cJSON *tree = cJSON_Parse(order);
+            cJSON *anchors = cJSON_GetObjectItem(tree, "anchors");
+            cJSON_InsertItemInArray(anchors, first ? 0 : 1, cJSON_CreateString(added[i]));
+            free(order);
+            device_receive_from(device, TOPIC_TRUST, cJSON_PrintUnformatted(tree));
+            assert_rejected(device, "bad_message");
+            cJSON_Delete(tree);
+        }
+        free(added[i]);
+    }
+    assert_int_equal(device->fake.changes, changes);
+    free(root);
+}
+
 static void test_the_signature_covers_the_version_and_every_anchor(void **state)
 {
     test_device_t *device = *state;
@@ -296,6 +331,7 @@ int main(void)
         ONLINE(test_a_certificate_below_a_new_anchor_is_accepted),
         ONLINE(test_the_same_anchors_twice_change_nothing),
         ONLINE(test_older_anchors_are_stale),
+        ONLINE(test_nobody_adds_to_signed_anchors),
         ONLINE(test_anchors_not_signed_by_a_current_one_are_untrusted),
         ONLINE(test_the_signature_covers_the_version_and_every_anchor),
         ONLINE(test_what_can_be_no_anchor_is_refused_though_it_is_signed),

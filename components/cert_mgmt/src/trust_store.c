@@ -114,6 +114,35 @@ static bool is_signed_by_one_of(mbedtls_x509_crt *anchors, const uint8_t *hash, 
     return false;
 }
 
+static const char *skip_space(const char *text)
+{
+    return text + strspn(text, "\r\n\t ");
+}
+
+/*
+ * Whether a text is these certificates and nothing else. What is signed is the certificates we parse; the text is what
+ * is stored, and the TLS library that reads it then may know kinds of blocks that mbedTLS skips: OpenSSL takes
+ * "X509 CERTIFICATE" for a certificate, too.
+ */
+static bool is_nothing_but(const mbedtls_x509_crt *anchors, const char *text)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    static const char end[] = "-----END CERTIFICATE-----";
+    text = skip_space(text);
+    for (const mbedtls_x509_crt *anchor = anchors; anchor != NULL; anchor = anchor->next) {
+        if (strncmp(text, begin, strlen(begin)) != 0) {
+            return false;
+        }
+        text += strlen(begin);
+        text += strcspn(text, "-");
+        if (strncmp(text, end, strlen(end)) != 0) {
+            return false;
+        }
+        text = skip_space(text + strlen(end));
+    }
+    return *text == '\0';
+}
+
 static cert_status_t check_parsed(mbedtls_x509_crt *current, const mbedtls_x509_crt *next, uint32_t version,
                                   const uint8_t *signature, size_t signature_len, const char **why)
 {
@@ -151,8 +180,8 @@ cert_status_t trust_store_check(const cert_trust_set_t *current, const cert_trus
     mbedtls_x509_crt_init(&current_anchors);
     mbedtls_x509_crt_init(&next_anchors);
     cert_status_t status = CERT_ERR_BAD_MESSAGE;
-    if (!parse(&next_anchors, next->anchors_pem)) {
-        *why = "the anchors are not PEM certificates that can be read";
+    if (!parse(&next_anchors, next->anchors_pem) || !is_nothing_but(&next_anchors, next->anchors_pem)) {
+        *why = "the anchors are not PEM certificates that can be read, and nothing else";
     } else if (!parse(&current_anchors, current->anchors_pem)) {
         *why = "the anchors in use cannot be read";
         status = CERT_ERR_INTERNAL;
