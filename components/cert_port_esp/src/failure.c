@@ -51,11 +51,9 @@ static cert_failure_t classify_transport(const esp_mqtt_error_codes_t *error)
     case ESP_ERR_ESP_TLS_CONNECTION_TIMEOUT:
     case ESP_ERR_ESP_TLS_SERVER_HANDSHAKE_TIMEOUT:
         return CERT_FAILURE_NETWORK;
-    case ESP_ERR_MBEDTLS_SSL_CONF_OWN_CERT_FAILED:
-    case ESP_ERR_MBEDTLS_PK_PARSE_KEY_FAILED:
-        return CERT_FAILURE_IDENTITY_REFUSED; /* by ourselves: this certificate and key will never work */
     default:
-        /* With TLS 1.3 the alert comes after the handshake, as a failed read. */
+        /* With TLS 1.3 the alert comes after the handshake, as a failed read. That our own certificate or key cannot be
+         * used is mostly a lack of memory: nobody has refused it. */
         return classify_handshake(mbedtls_error);
     }
 }

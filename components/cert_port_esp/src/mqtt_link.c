@@ -150,14 +150,9 @@ static const char *last_will_topic(const cert_connect_t *request, char *buf, siz
     return buf;
 }
 
-static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, const char *host, uint32_t port)
+static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, const keys_tls_t *key, const char *host,
+                                             uint32_t port)
 {
-    keys_tls_t key;
-    cert_status_t status = keys_for_tls(request->key_kind, request->key, request->key_len, &key);
-    if (status != CERT_OK) {
-        ESP_LOGE(TAG, "the key of the identity cannot be used: %s", cert_status_code(status));
-        return NULL;
-    }
     char topic[CERT_TOPIC_MAX]; /* copied by the client */
     const esp_mqtt_client_config_t config = {
         .broker.address = { .hostname = host, .port = port, .transport = MQTT_TRANSPORT_OVER_SSL },
@@ -165,9 +160,9 @@ static esp_mqtt_client_handle_t start_client(const cert_connect_t *request, cons
         .credentials.client_id = request->client_id,
         .credentials.authentication = {
             .certificate = request->chain_pem,
-            .key = key.der,
-            .key_len = key.der_len,
-            .ds_data = key.ds_data,
+            .key = key->der,
+            .key_len = key->der_len,
+            .ds_data = key->ds_data,
         },
         .session = {
             .protocol_ver = MQTT_PROTOCOL_V_3_1_1,
@@ -194,9 +189,16 @@ void mqtt_link_open(const cert_connect_t *request, const char *host, uint32_t po
     mqtt_link_close();
     memset(&s_link, 0, sizeof(s_link));
     s_link.connection = request->connection;
-    s_link.client = start_client(request, host, port);
+    keys_tls_t key;
+    cert_status_t status = keys_for_tls(request->key_kind, request->key, request->key_len, &key);
+    if (status != CERT_OK) { /* not the network's fault: after a few such attempts another identity is tried */
+        ESP_LOGE(TAG, "the key of the identity cannot be used: %s", cert_status_code(status));
+        post_end(CERT_FAILURE_UNKNOWN, "the key of the identity cannot be used");
+        return;
+    }
+    s_link.client = start_client(request, &key, host, port);
     if (s_link.client == NULL) {
-        post_end(CERT_FAILURE_NETWORK, "no resources for an MQTT client, or no key");
+        post_end(CERT_FAILURE_NETWORK, "no resources for an MQTT client");
     }
 }
 

@@ -66,6 +66,12 @@ static bool can_protect_keys(void)
 }
 #endif
 
+/** Keys are made in several writes: a power cut among them leaves some that are none, and nothing encrypted yet. */
+static bool were_cut_short(esp_err_t error, const char *partition)
+{
+    return error == ESP_ERR_NVS_CORRUPT_KEY_PART && is_blank(partition);
+}
+
 static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys, const char **problem)
 {
     if (!can_protect_keys()) {
@@ -82,6 +88,13 @@ static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_
     return nvs_flash_generate_keys_v2(scheme, keys);
 }
 #else
+static bool were_cut_short(esp_err_t error, const char *partition)
+{
+    (void)error;
+    (void)partition;
+    return false;
+}
+
 static esp_err_t make_keys(nvs_sec_scheme_t *scheme, const char *partition, nvs_sec_cfg_t *keys, const char **problem)
 {
     (void)scheme;
@@ -100,7 +113,7 @@ static esp_err_t find_keys(const char *partition, nvs_sec_cfg_t *keys, const cha
         return ESP_ERR_INVALID_STATE;
     }
     esp_err_t error = nvs_flash_read_security_cfg_v2(scheme, keys);
-    if (error == NO_KEYS) {
+    if (error == NO_KEYS || were_cut_short(error, partition)) {
         return make_keys(scheme, partition, keys, problem);
     }
     if (error != ESP_OK) {

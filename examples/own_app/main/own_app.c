@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cert_port_esp/cert_port_esp.h"
+#include "esp_log.h"
 #include "network.h"
 
 extern const char bootstrap_crt[] asm("_binary_bootstrap_crt_start");
@@ -19,6 +20,8 @@ void app_main(void)
         .anchors_pem = trust_anchors,
     };
     network_start(); /* your network, after esp_netif_init() and esp_event_loop_create_default() */
-    ESP_ERROR_CHECK(cert_port_esp_start(&bootstrap));
+    if (cert_port_esp_start(&bootstrap) != ESP_OK) { /* a restart would not help; the console says why */
+        ESP_LOGE("main", "the certificate agent is not running");
+    }
     /* your application */
 }

@@ -30,12 +30,14 @@ typedef struct {
  * network may come up before or after: the first attempt to connect waits for an address.
  *
  * Opens the NVS partition `certs`, which must exist; never erases it. Where `certs` cannot be opened, or was written by
- * a newer firmware, nothing is touched and the device stays offline; the log and `status` at the console say why.
+ * a newer firmware, nothing is touched and the device stays offline; the log and `status` at the console say why. So
+ * an application should not abort on an error: a restart would only take the console away.
  *
  * @return
  *      - ESP_OK: the agent runs, or waits for a broker to be set at the console
  *      - ESP_ERR_INVALID_ARG: the agent does not accept the bootstrap identity or the stored settings
- *      - ESP_ERR_INVALID_STATE: there is no default event loop, or the store is open already
+ *      - ESP_ERR_INVALID_STATE: there is no default event loop, the store is open already, or the settings in it cannot
+ *        be used
  *      - ESP_ERR_NO_MEM: no memory for the task, its queue or the console
  *      - any other: the store cannot be used; the console runs
  */
