@@ -9,6 +9,8 @@ from fleetpki import files
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import authorities, own_certificates
 from fleetpki.lifecycle.context import OPERATOR
+from fleetpki.pki import keys
+from fleetpki.pki.keys import KeyType
 from fleetpki.registry.models import Certificate
 
 
@@ -26,11 +28,21 @@ def certificate_file(fleet: Fleet, own: Own) -> Path:
     return folder / f"{own}.crt"
 
 
-def renew(fleet: Fleet, own: Own, *, actor: str = OPERATOR) -> Certificate:
-    """Certify the key anew, by the active authority; the broker's with the hosts of fleet.toml."""
+def renew(fleet: Fleet, own: Own, *, new_key: bool = False, actor: str = OPERATOR) -> Certificate:
+    """Certify the key, or a new one, by the active authority; the broker's with the hosts of fleet.toml.
+
+    Should it break off between the two files of a new key, it is to be done again.
+    """
     path = certificate_file(fleet, own)
+    key = keys.generate(KeyType.EC_P256) if new_key else None
     certificate = own_certificates.renew_own(
-        fleet.context, path.read_text(), hosts=fleet.settings.hosts, actor=actor
+        fleet.context,
+        path.read_text(),
+        hosts=fleet.settings.hosts,
+        new_key=key.public_key() if key else None,
+        actor=actor,
     )
+    if key is not None:
+        files.replace(path.with_suffix(".key"), keys.private_key_pem(key), mode=0o600)
     files.replace(path, certificate.signed_pem + authorities.chain(fleet.context, certificate), mode=0o644)
     return certificate

@@ -162,6 +162,12 @@ def retire(name: Name, directory: Directory = DEFAULT_DIR, as_json: Json = False
 @app.command()
 def renew(
     own: Annotated[Own, typer.Argument(help="Whose certificate.")],
+    new_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-key", help="Make a new key, too, and revoke what the former has: others may have it."
+        ),
+    ] = False,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -170,7 +176,7 @@ def renew(
     The broker's certificate gets the hosts that are in fleet.toml now.
     """
     fleet = Fleet.open(directory)
-    certificate = own_files.renew(fleet, own)
+    certificate = own_files.renew(fleet, own, new_key=new_key)
     path = own_files.certificate_file(fleet, own)
     present(as_json, views.certificate_data(certificate), f"renewed {path}; it is used after a restart")
 

@@ -8,16 +8,19 @@
 """
 
 import re
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
+from fleetpki.lifecycle.own_certificates import replaced as replaced_by_others
+from fleetpki.lifecycle.transitions import supersede
 from fleetpki.pki import profiles
 from fleetpki.pki.hierarchy import ISSUING_PARTITIONS, self_signed
 from fleetpki.pki.issuer import common_name, signature_hash, subject_name, to_pem
@@ -35,6 +38,7 @@ from fleetpki.registry.models import (
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _MAX_CHAIN = 4
+_NAMED = 5
 
 
 def key_file(name: str) -> str:
@@ -150,30 +154,42 @@ def activate(ctx: Context, name: str, *, actor: str = OPERATOR) -> Authority:
 
 
 def retire(ctx: Context, name: str, *, actor: str = OPERATOR) -> Authority:
-    """End an authority that signs nothing new and has no certificates at work any more."""
+    """End an authority that signs nothing new and has no certificates at work any more.
+
+    Those of our own that another authority has certified anew end with it.
+    """
     with ctx.transaction(actor, "retire_authority", name) as tx:
         authority = authorities.named(tx.session, name)
         if authority.kind == AuthorityKind.ISSUING and authority.state == AuthorityState.ACTIVE:
             raise Rejected(Code.NOT_ALLOWED, f"{name} signs new certificates: activate another one first")
-        at_work = _at_work(tx, authority)
-        if at_work:
-            raise Rejected(Code.NOT_ALLOWED, f"{at_work} certificates of {name} are still at work")
+        replaced = replaced_by_others(tx, authority)
+        _require_nothing_at_work(tx, authority, besides=[each.id for each in replaced])
+        for certificate in replaced:
+            supersede(tx, certificate)
         _change(tx, authority, AuthorityState.RETIRED)
         return authority
 
 
-def _at_work(tx: Transaction, authority: Authority) -> int:
-    certificates = select(func.count()).where(
+def _require_nothing_at_work(tx: Transaction, authority: Authority, besides: Sequence[int]) -> None:
+    certificates = select(Certificate.common_name).where(
         Certificate.issuer_id == authority.authority_id,
         Certificate.state.in_(LIVE_CERTIFICATE),
         Certificate.not_after > tx.now,
+        Certificate.id.not_in(besides),
     )
-    below = select(func.count()).where(
+    below = select(Authority.name).where(
         Authority.issuer_id == authority.authority_id,
         Authority.kind == AuthorityKind.ISSUING,
         Authority.state.in_(authorities.IN_USE),
     )
-    return (tx.session.scalar(certificates) or 0) + (tx.session.scalar(below) or 0)
+    at_work = union_all(certificates, below).subquery()
+    count = tx.session.scalar(select(func.count()).select_from(at_work)) or 0
+    if count:
+        names = tx.session.scalars(select(at_work).limit(_NAMED + 1)).all()
+        some = ", ".join(names[:_NAMED]) + (", …" if count > _NAMED else "")
+        raise Rejected(
+            Code.NOT_ALLOWED, f"{count} certificates of {authority.name} are still at work: {some}"
+        )
 
 
 def _change(tx: Transaction, authority: Authority, state: AuthorityState) -> None:

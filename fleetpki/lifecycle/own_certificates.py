@@ -5,11 +5,14 @@
 from collections.abc import Sequence
 
 from cryptography import x509
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected
 from fleetpki.lifecycle import authorities, issuance
 from fleetpki.lifecycle.batches import list_batches
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
+from fleetpki.lifecycle.transitions import revoke
 from fleetpki.pki import keys
 from fleetpki.pki.csr_policy import check_csr
 from fleetpki.pki.identifiers import certificate_id, key_digest
@@ -17,6 +20,7 @@ from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.models import (
     LIVE_CERTIFICATE,
+    Authority,
     AuthorityKind,
     Certificate,
     CertificateState,
@@ -75,25 +79,66 @@ def certify_bootstrap_request(
 
 
 def renew_own(
-    ctx: Context, certificate_pem: str, *, hosts: Sequence[str], actor: str = OPERATOR
+    ctx: Context,
+    certificate_pem: str,
+    *,
+    hosts: Sequence[str],
+    new_key: PublicKey | None = None,
+    actor: str = OPERATOR,
 ) -> Certificate:
     """Certify the key of the broker, a service or the operator anew, by the authority that is active now.
 
-    The former certificate stays good until it expires, for whoever still uses it.
+    The former certificate stays good until it expires, for whoever still uses it. In place of a key that
+    others may have a new one is certified: then every former certificate is revoked.
     """
     former = x509.load_pem_x509_certificate(certificate_pem.encode())
-    public_key, _ = keys.accept(former.public_key())
+    public_key, _ = keys.accept(new_key or former.public_key())
     with ctx.transaction(actor, "renew", certificate_id(former)) as tx:
         known = queries.certificate(tx.session, certificate_id(former))
         if known is None or known.role not in _RENEWABLE:
             raise NotFound("this is no certificate of the broker or a service of this fleet")
-        if known.state not in LIVE_CERTIFICATE:
-            raise Rejected(Code.REVOKED, f"the certificate is {known.state}")
+        if known.state not in LIVE_CERTIFICATE and new_key is None:
+            raise Rejected(Code.REVOKED, f"the certificate is {known.state}: its key has to be a new one")
         authority = authorities.active(tx.session)
         planned = issuance.planned(ctx, tx, known.role, known.common_name, public_key, authority)
         recorded = issuance.record(tx, planned)
         recorded.api_role = known.api_role
-    return _released(ctx, actor, recorded, public_key, hosts if recorded.role == Role.BROKER else ())
+    renewed = _released(ctx, actor, recorded, public_key, hosts if recorded.role == Role.BROKER else ())
+    if new_key is not None:
+        _revoke_others(ctx, actor, renewed)
+    return renewed
+
+
+def _revoke_others(ctx: Context, actor: str, renewed: Certificate) -> None:
+    with ctx.transaction(actor, "renew", renewed.common_name) as tx:
+        others = select(Certificate).where(
+            Certificate.role == renewed.role,
+            Certificate.role.in_(_RENEWABLE),
+            Certificate.common_name == renewed.common_name,
+            Certificate.state.in_(LIVE_CERTIFICATE),
+            Certificate.id != renewed.id,
+        )
+        for certificate in tx.session.scalars(others).all():
+            revoke(tx, certificate, "its key was replaced")
+
+
+def replaced(tx: Transaction, authority: Authority) -> Sequence[Certificate]:
+    """The certificates of broker, services and operator that another authority has certified anew since."""
+    newer = aliased(Certificate)
+    has_newer = select(newer).where(
+        newer.role == Certificate.role,
+        newer.common_name == Certificate.common_name,
+        newer.issuer_id != authority.authority_id,
+        newer.state == CertificateState.ACTIVE,
+        newer.id > Certificate.id,
+    )
+    query = select(Certificate).where(
+        Certificate.role.in_(_RENEWABLE),
+        Certificate.issuer_id == authority.authority_id,
+        Certificate.state == CertificateState.ACTIVE,
+        has_newer.exists(),
+    )
+    return tx.session.scalars(query).all()
 
 
 def earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: str) -> Certificate | None:

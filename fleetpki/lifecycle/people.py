@@ -65,13 +65,14 @@ def revoke_person(ctx: Context, name: str, reason: str, *, actor: str = OPERATOR
         found = tx.session.scalars(_PEOPLE.where(Certificate.common_name == name)).all()
         if not found:
             raise NotFound(f"nobody is called {name}", "`fleetpki person list` shows them")
+        _require_free_name(tx, name)
         for certificate in found:
             if certificate.state != CertificateState.REVOKED:
                 revoke(tx, certificate, reason)
 
 
 def _require_free_name(tx: Transaction, name: str) -> None:
-    """The audit chain calls people by their names, so that of one of our own programs is not given away."""
+    """The name of a part of the cloud is nobody else's: the audit chain calls it by that."""
     ours = select(Certificate).where(text("certificates.role IN ('broker', 'service')"))
     if any(each.common_name == name and each.state in LIVE_CERTIFICATE for each in tx.session.scalars(ours)):
         raise Rejected(Code.NOT_ALLOWED, f"{name} is the name of a part of the cloud")

@@ -5,6 +5,8 @@
 import base64
 import json
 import shutil
+import ssl
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fleetpki.config import Layout
 from fleetpki.pki.identifiers import certificate_id
 from tests.cloud.broker_fixtures import PASSPHRASE, Outcome, make_fleet, run_cli
+from tests.cloud.doubles import make_csr, new_key
 
 HOST = "mqtt.example.com"
 
@@ -29,7 +32,10 @@ class Office:
     layout: Layout
 
     def ca(self, *args: str | Path) -> Outcome:
-        return run_cli("ca", *args, "--dir", self.layout.directory)
+        return self.cli("ca", *args)
+
+    def cli(self, *command: str | Path) -> Outcome:
+        return run_cli(*command, "--dir", self.layout.directory)
 
     def at_root(self, command: str, *args: str | Path, root: str = "root") -> Outcome:
         secret = ("--passphrase-file", self.folder / "pass")
@@ -115,6 +121,31 @@ def test_an_authority_whose_certificates_are_at_work_cannot_be_retired(office: O
     outcome = office.ca("retire", "issuing")
     assert outcome.code == 2
     assert "still at work" in outcome.stderr
+
+
+def test_an_authority_is_retired_when_everybody_has_moved_over(office: Office) -> None:
+    csr = office.folder / "anna.csr"
+    csr.write_text(make_csr(new_key(), "anna"))
+    certify = ("person", "certify", "anna", "--role", "viewer", "--csr", csr)
+    succeeded(office.cli(*certify, "--out", office.folder / "anna.crt"))
+    office.roll_over("issuing-2")
+    succeeded(office.ca("activate", "issuing-2"))
+    for own in ("broker", "service", "operator"):
+        succeeded(office.ca("renew", own))
+    outcome = office.ca("retire", "issuing")
+    assert "1 certificates of issuing are still at work: anna" in outcome.stderr
+    succeeded(office.cli("person", "revoke", "anna", "--reason", "certified anew"))
+    succeeded(office.ca("retire", "issuing"))
+    assert office.authorities()["issuing"] == "retired"
+
+
+def test_an_own_key_is_replaced(office: Office) -> None:
+    certificate, key = office.layout.services / "operator.crt", office.layout.services / "operator.key"
+    former = key.read_bytes()
+    succeeded(office.ca("renew", "operator", "--new-key"))
+    assert key.read_bytes() != former
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    ssl.create_default_context().load_cert_chain(certificate, key)  # they belong together
 
 
 def test_the_officer_sees_what_is_certified_and_can_refuse(office: Office) -> None:

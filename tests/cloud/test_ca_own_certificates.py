@@ -9,6 +9,7 @@ from fleetpki.errors import Code, NotFound
 from fleetpki.lifecycle import revoke_certificate
 from fleetpki.lifecycle.ceremony import create_bootstrap_authority
 from fleetpki.lifecycle.own_certificates import certify_bootstrap, renew_own
+from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.models import ApiRole, Certificate, CertificateState, Role
 from tests.cloud.doubles import FakeDevice, Fleet, new_key, refused
@@ -82,6 +83,19 @@ def test_a_revoked_certificate_is_not_renewed(fleet: Fleet) -> None:
     renewed = renew_own(fleet.ctx, pem, hosts=HOSTS)
     revoke_certificate(fleet.ctx, renewed.signed_id, "leaked")
     assert refused(lambda: renew_own(fleet.ctx, renewed.signed_pem, hosts=HOSTS)) == Code.REVOKED
+
+
+def test_a_key_that_others_have_is_replaced_and_all_its_certificates_revoked(fleet: Fleet) -> None:
+    pem, key = fleet.hierarchy.operator.certificate_pem, new_key()
+    renewed = renew_own(fleet.ctx, pem, hosts=HOSTS)
+    replaced = renew_own(fleet.ctx, pem, hosts=HOSTS, new_key=key.public_key())
+    assert replaced.api_role == ApiRole.CA_OFFICER
+    assert x509.load_pem_x509_certificate(replaced.signed_pem.encode()).public_key() == key.public_key()
+    assert fleet.admits(replaced.signed_id, "operator")
+    for former in (certificate_id(fleet.hierarchy.operator.certificate), renewed.signed_id):
+        assert fleet.state(former) == CertificateState.REVOKED
+    again = renew_own(fleet.ctx, pem, hosts=HOSTS, new_key=new_key().public_key())  # it had broken off
+    assert fleet.admits(again.signed_id, "operator")
 
 
 def test_a_device_is_not_renewed_this_way(fleet: Fleet) -> None:

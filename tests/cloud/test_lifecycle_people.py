@@ -68,5 +68,6 @@ def test_who_is_revoked_is_out_with_every_certificate(fleet: Fleet) -> None:
         assert principal_with_certificate(fleet.ctx, certificate.signed_id) is None
     assert principal_with_certificate(fleet.ctx, other.signed_id) is not None
     assert [each.common_name for each in people(fleet.ctx)] == ["fleetpki-operator", "alice", "alice", "bob"]
+    assert refused(lambda: revoke_person(fleet.ctx, "fleetpki-operator", "left")) == Code.NOT_ALLOWED
     with pytest.raises(NotFound):
         revoke_person(fleet.ctx, "carol", "never here")
