@@ -332,6 +332,105 @@ static void test_a_rejection_is_obeyed_for_as_long_as_it_says(void **state)
     assert_int_equal(device->fake.connects, 2);
 }
 
+/** The id of the request the device has sent last. */
+static void last_request_id(test_device_t *device, char id[CERT_REQUEST_ID_MAX + 1])
+{
+    cJSON *request = device_said(device, TOPIC_ENROLL);
+    snprintf(id, CERT_REQUEST_ID_MAX + 1, "%s", cJSON_GetStringValue(cJSON_GetObjectItem(request, "request_id")));
+    cJSON_Delete(request);
+}
+
+/** The cloud refuses the request with this code. @return whether the device asks with the same one again */
+static bool asks_again_the_same(test_device_t *device, const char *code)
+{
+    char first[CERT_REQUEST_ID_MAX + 1], second[CERT_REQUEST_ID_MAX + 1], text[300];
+    last_request_id(device, first);
+    snprintf(text, sizeof(text), "{\"request_id\":\"%s\",\"code\":\"%s\",\"message\":\"no\"}", first, code);
+    device_receive(device, TOPIC_REJECTED, text);
+    assert_int_equal(device->agent.phase, CERT_PHASE_WAITING);
+    while (device->agent.phase == CERT_PHASE_WAITING) {
+        device_wait(device);
+    }
+    device_connected(device);
+    last_request_id(device, second);
+    return strcmp(first, second) == 0;
+}
+
+static void test_a_request_that_the_cloud_will_never_accept_is_made_anew(void **state)
+{
+    static const char *const codes[] = { "bad_csr", "weak_key", "wrong_subject", "key_mismatch" };
+    for (size_t i = 0; i < COUNT(codes); i++) {
+        if (asks_again_the_same(*state, codes[i])) {
+            fail_msg("the request refused as %s was sent again", codes[i]);
+        }
+    }
+}
+
+static void test_a_request_that_the_cloud_may_accept_later_stays_the_same(void **state)
+{
+    static const char *const codes[] = { "busy", "not_allowed", "budget_exceeded", "suspended", "revoked",
+                                         "internal", "of a later version" };
+    for (size_t i = 0; i < COUNT(codes); i++) {
+        if (!asks_again_the_same(*state, codes[i])) {
+            fail_msg("another request was sent after %s", codes[i]);
+        }
+    }
+}
+
+static void test_a_request_whose_key_this_firmware_cannot_use_is_made_anew(void **state)
+{
+    test_device_t *device = *state;
+    cert_status_t public_key_status;
+    cert_key_backend_t other = test_other_backend(&public_key_status);
+    device->config.key_backend = &other;
+    device_boot(device);
+    device_connected(device);
+    char id[CERT_REQUEST_ID_MAX + 1], anew[CERT_REQUEST_ID_MAX + 1];
+    last_request_id(device, id);
+    device->config.key_backend = NULL; /* another firmware */
+    fake_port_forget(&device->fake);
+    device_boot(device);
+    device_connected(device);
+    last_request_id(device, anew);
+    assert_string_not_equal(id, anew);
+    device_receive_from(device, TOPIC_ACCEPTED, good_answer(device));
+    assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_TRIAL);
+}
+
+/** The device connects, asks if it can, and waits for its next turn. */
+static void ask_in_vain(test_device_t *device)
+{
+    while (device->agent.phase == CERT_PHASE_WAITING) {
+        device_wait(device);
+    }
+    device_connected(device);
+}
+
+static void test_a_key_that_counts_as_corrupt_is_given_up_after_some_tries_and_not_before(void **state)
+{
+    test_device_t *device = *state;
+    cert_status_t public_key_status;
+    cert_key_backend_t other = test_other_backend(&public_key_status);
+    device->config.key_backend = &other;
+    device_boot(device);
+    device_connected(device);
+    char id[CERT_REQUEST_ID_MAX + 1], later[CERT_REQUEST_ID_MAX + 1];
+    last_request_id(device, id);
+    for (int round = 0; round < 2; round++) {
+        public_key_status = CERT_ERR_CORRUPT; /* as a failed allocation looks, too */
+        device_power_cycle(device);
+        fake_port_forget(&device->fake);
+        for (int i = 0; i < (round == 0 ? 4 : 5); i++) {
+            ask_in_vain(device);
+        }
+        assert_int_equal(fake_port_count_messages(&device->fake, TOPIC_ENROLL), 0);
+        public_key_status = CERT_OK;
+        ask_in_vain(device);
+        last_request_id(device, later);
+        assert_true((strcmp(id, later) == 0) == (round == 0));
+    }
+}
+
 static void test_text_of_the_cloud_cannot_forge_a_log_line(void **state)
 {
     test_device_t *device = *state;
@@ -475,6 +574,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_chain_larger_than_a_slot_is_refused, setup_asking, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_rejection_is_obeyed_for_as_long_as_it_says, setup_asking,
                                         test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_that_the_cloud_will_never_accept_is_made_anew, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_that_the_cloud_may_accept_later_stays_the_same, setup_asking,
+                                        test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_request_whose_key_this_firmware_cannot_use_is_made_anew,
+                                        test_device_setup, test_device_teardown),
+        cmocka_unit_test_setup_teardown(test_a_key_that_counts_as_corrupt_is_given_up_after_some_tries_and_not_before,
+                                        test_device_setup, test_device_teardown),
         cmocka_unit_test_setup_teardown(test_text_of_the_cloud_cannot_forge_a_log_line, setup_asking,
                                         test_device_teardown),
         cmocka_unit_test_setup_teardown(test_a_full_store_is_reported_and_tried_again, setup_asking,

@@ -18,7 +18,7 @@
 static cert_status_t load_or_make_request(cert_agent_t *agent)
 {
     cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ENROLLMENT, NULL);
-    if (status != CERT_ERR_NOT_FOUND) {
+    if (status != CERT_ERR_NOT_FOUND && status != CERT_ERR_UNSUPPORTED) {
         return status;
     }
     char request_id[2 * REQUEST_ID_BYTES + 1];
@@ -61,6 +61,9 @@ static void publish_request(cert_agent_t *agent, uint64_t now_ms)
     }
     if (status == CERT_OK) {
         status = write_request(agent);
+    }
+    if (status == CERT_ERR_UNSUPPORTED) {
+        staging_drop_pending(agent);
     }
     if (status != CERT_OK) {
         give_up(agent, status, "no request could be made", 0, now_ms);
@@ -150,6 +153,13 @@ static void accepted(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
     agent_reconnect(agent, now_ms, 0);
 }
 
+/* Does the cloud refuse the request itself, so that the same one will never do? What else it refuses may end. */
+static bool is_final(cert_status_t code)
+{
+    return code == CERT_ERR_BAD_CSR || code == CERT_ERR_WEAK_KEY || code == CERT_ERR_WRONG_SUBJECT ||
+           code == CERT_ERR_KEY_MISMATCH;
+}
+
 static void rejected(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
 {
     message_rejected_t answer;
@@ -159,6 +169,9 @@ static void rejected(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms)
         agent_log(agent, CERT_LOG_WARN, "enroll: ignored message=\"%s\"",
                   status != CERT_OK ? why : "not an answer to our request");
         return;
+    }
+    if (is_final(answer.code)) {
+        staging_drop_pending(agent);
     }
     give_up(agent, answer.code, answer.message, answer.retry_after_s, now_ms);
 }

@@ -104,18 +104,37 @@ void rotation_begin(cert_agent_t *agent)
     }
 }
 
+static bool is_renewal(const char *id)
+{
+    return strncmp(id, RENEWAL_PREFIX, sizeof(RENEWAL_PREFIX) - 1) == 0;
+}
+
+/* The key of the pending identity can never be used. A rotation that the cloud has ordered ends with it. */
+static void give_up_pending(cert_agent_t *agent)
+{
+    const char *id = agent->candidate.request_id;
+    if (is_renewal(id)) {
+        agent_log(agent, CERT_LOG_WARN, "rotation: given up id=%s message=\"its key cannot be used\"", id);
+    } else {
+        reject(agent, id, CERT_ERR_UNSUPPORTED, "the key of the request cannot be used");
+    }
+    staging_drop_pending(agent);
+}
+
 static void publish_request(cert_agent_t *agent)
 {
     const char *id = agent->candidate.request_id;
-    bool is_renewal = strncmp(id, RENEWAL_PREFIX, sizeof(RENEWAL_PREFIX) - 1) == 0;
     cert_status_t status = staging_write_csr(agent);
     if (status == CERT_OK) {
-        status = message_write_csr(agent->out, sizeof(agent->out), id, agent->out, is_renewal);
+        status = message_write_csr(agent->out, sizeof(agent->out), id, agent->out, is_renewal(id));
     }
     if (status == CERT_OK) {
         agent_publish(agent, "devices", "certs/csr");
-    } else {
-        agent_log(agent, CERT_LOG_ERROR, "rotation: no request could be made id=%s", id);
+        return;
+    }
+    agent_log(agent, CERT_LOG_ERROR, "rotation: no request could be made id=%s", id);
+    if (status == CERT_ERR_UNSUPPORTED) {
+        give_up_pending(agent);
     }
 }
 
@@ -144,6 +163,10 @@ void rotation_renew_if_due(cert_agent_t *agent, uint64_t now_ms)
     }
     agent->renew_at_ms = now_ms + RENEWAL_RETRY_MS;
     cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL);
+    if (status == CERT_ERR_UNSUPPORTED) {
+        give_up_pending(agent);
+        status = CERT_ERR_NOT_FOUND;
+    }
     if (status == CERT_ERR_NOT_FOUND) {
         char id[sizeof(RENEWAL_PREFIX) + RENEWAL_ID_LEN] = RENEWAL_PREFIX;
         agent_random_hex(agent, id + sizeof(RENEWAL_PREFIX) - 1, RENEWAL_ID_BYTES);
@@ -221,7 +244,7 @@ static void rotate_by_csr(cert_agent_t *agent, const message_rotate_t *order)
         return;
     }
     cert_status_t status = staging_load_pending(agent, CERT_ORIGIN_ROTATION, order->rotation_id);
-    if (status == CERT_ERR_NOT_FOUND) {
+    if (status == CERT_ERR_NOT_FOUND || status == CERT_ERR_UNSUPPORTED) {
         status = staging_make_pending(agent, CERT_ORIGIN_ROTATION, order->rotation_id,
                                       order->same_key ? STAGING_KEY_CURRENT : STAGING_KEY_NEW, order->key_type);
     }
@@ -309,7 +332,10 @@ static void handle_issued(cert_agent_t *agent, const cJSON *tree, uint64_t now_m
         return;
     }
     if (status != CERT_OK) {
-        reject(agent, answer.request_id, status, "the request's key could not be read");
+        reject(agent, answer.request_id, status, "the request's key cannot be read or used");
+        if (status == CERT_ERR_UNSUPPORTED) {
+            staging_drop_pending(agent);
+        }
         return;
     }
     agent_expect_nothing(agent);

@@ -15,6 +15,9 @@
 #include "key_backend.h"
 #include "time_floor.h"
 
+/* So often in a row does a pending key count as corrupt before it is given up. */
+#define KEY_FAILURES_MAX 5
+
 cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id)
 {
     cert_slot_t slot = store_free_slot(&agent->record);
@@ -36,7 +39,7 @@ cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, co
         store_wipe_identity(pending);
         return CERT_ERR_NOT_FOUND;
     }
-    return CERT_OK;
+    return key_backend_find(agent->key_backend, pending->key_kind) != NULL ? CERT_OK : CERT_ERR_UNSUPPORTED;
 }
 
 /* Put the key asked for into agent->candidate. */
@@ -67,6 +70,7 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
     }
     cert_identity_t *pending = &agent->candidate;
     store_wipe_identity(pending);
+    agent->key_failures = 0;
     cert_status_t status = take_key(agent, which, type);
     if (status == CERT_OK) {
         pending->origin = origin;
@@ -101,8 +105,10 @@ cert_status_t staging_write_csr(cert_agent_t *agent)
     if (backend == NULL) {
         return CERT_ERR_UNSUPPORTED;
     }
-    return csr_write_pem(backend, pending->key, pending->key_len, agent->config->device_id, agent->out,
-                         sizeof(agent->out));
+    cert_status_t status = csr_write_pem(backend, pending->key, pending->key_len, agent->config->device_id, agent->out,
+                                         sizeof(agent->out));
+    agent->key_failures = status == CERT_ERR_CORRUPT ? agent->key_failures + 1 : 0;
+    return agent->key_failures >= KEY_FAILURES_MAX ? CERT_ERR_UNSUPPORTED : status;
 }
 
 cert_status_t staging_set_chain(cert_agent_t *agent, const char *certificate, const char *chain, const char **why)

@@ -15,7 +15,8 @@
 /**
  * @brief Load the pending identity into agent->candidate.
  * @param request_id  The one it must belong to; NULL for any.
- * @return CERT_OK, CERT_ERR_NOT_FOUND (none, or another), CERT_ERR_STORAGE …
+ * @return CERT_OK, CERT_ERR_NOT_FOUND (none, or another), CERT_ERR_UNSUPPORTED (it is there, but this firmware cannot
+ *         use its key and never will: make another in its place), CERT_ERR_STORAGE …
  */
 cert_status_t staging_load_pending(cert_agent_t *agent, cert_origin_t origin, const char *request_id);
 
@@ -41,6 +42,8 @@ void staging_drop_pending(cert_agent_t *agent);
 /**
  * @brief Write the request of the pending identity in agent->candidate as PEM to agent->out, from where the message
  * writers may take it: they copy what goes into a message before they write it.
+ * @return CERT_OK, CERT_ERR_UNSUPPORTED (the key cannot be used, or counted as corrupt several times in a row: once may
+ *         be for want of memory), CERT_ERR_CORRUPT, CERT_ERR_INTERNAL …
  */
 cert_status_t staging_write_csr(cert_agent_t *agent);
 

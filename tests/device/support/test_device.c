@@ -7,7 +7,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "key_backend.h"
 #include "testing.h"
+
+static cert_status_t other_public_key(void *ctx, const uint8_t *ref, size_t ref_len, uint8_t *spki, size_t *spki_len)
+{
+    const cert_status_t *status = ctx;
+    return *status != CERT_OK ? *status : key_backend_software.public_key(NULL, ref, ref_len, spki, spki_len);
+}
+
+cert_key_backend_t test_other_backend(cert_status_t *public_key_status)
+{
+    cert_key_backend_t other = key_backend_software;
+    other.kind = CERT_KEY_KIND_HMAC;
+    other.ctx = public_key_status;
+    other.public_key = other_public_key;
+    *public_key_status = CERT_OK;
+    return other;
+}
 
 void test_device_prepare(test_device_t *device)
 {

@@ -39,6 +39,12 @@ typedef struct {
     char certificate_id[CERT_ID_LEN + 1]; /* of the certificate the cloud issued last */
 } test_device_t;
 
+/**
+ * @brief Software keys that pass for another firmware's: a firmware without this backend cannot use them.
+ * @param[out] public_key_status  Where to set what `public_key` returns unless CERT_OK; CERT_OK to begin with.
+ */
+cert_key_backend_t test_other_backend(cert_status_t *public_key_status);
+
 /** @brief A device that has never been switched on, in memory that is all zero. Release with pki_free(). */
 void test_device_prepare(test_device_t *device);
 

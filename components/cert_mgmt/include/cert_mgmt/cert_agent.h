@@ -111,6 +111,7 @@ typedef struct {
     uint32_t repeat_after_ms;     /* 0: nothing to repeat */
     uint64_t repeat_at_ms;        /* 0: counted from the next tick, for making the request may have taken long */
     uint32_t repeats;
+    uint32_t key_failures;        /* in a row: its key counts as corrupt */
     uint64_t renew_at_ms;         /* earliest time of the next renewal by ourselves */
 
     /* The connection over which a rolled-back trial was reported last; 0: none */
