@@ -42,6 +42,8 @@ typedef struct {
     cert_console_t console;
     line_reader_t input;
     bool booted;
+    uint64_t boot_again_at_ms;     /* 0: booted, or no use */
+    uint32_t boot_delay_ms;
 } device_t;
 
 static volatile sig_atomic_t s_stop;
@@ -161,6 +163,36 @@ static bool check_bootstrap(const device_t *device)
     return true;
 }
 
+/** The store cannot be read now: that may pass, so try again later, ever less often. */
+static void boot_later(device_t *device, cert_status_t why)
+{
+    uint32_t max = device->boot_settings.backoff_max_ms;
+    uint32_t last = device->boot_delay_ms;
+    device->boot_delay_ms = last == 0 ? device->boot_settings.backoff_min_ms : last > max / 2 ? max : 2 * last;
+    device->boot_again_at_ms = log_clock_ms() + device->boot_delay_ms;
+    log_printf(CERT_LOG_ERROR, "cannot read the identity in %s/store: %s; next try in %u ms", device->state.path,
+               cert_status_code(why), (unsigned)device->boot_delay_ms);
+}
+
+/** Boot the agent, or see to it that it is tried again. Returns false when that is of no use. */
+static bool boot_agent(device_t *device)
+{
+    device->boot_again_at_ms = 0;
+    cert_status_t status = cert_agent_boot(&device->agent, log_clock_ms());
+    device->booted = status == CERT_OK;
+    if (status == CERT_ERR_NEWER_FORMAT) {
+        fprintf(stderr,
+                "cert_agent: cannot use the identity in %s/store: written by a newer version of this program, run "
+                "that; nothing was changed\n",
+                device->state.path);
+        return false;
+    }
+    if (!device->booted) {
+        boot_later(device, status);
+    }
+    return true;
+}
+
 static bool boot(device_t *device)
 {
     device->config = (cert_agent_config_t){
@@ -188,16 +220,7 @@ static bool boot(device_t *device)
         log_printf(CERT_LOG_WARN, "no broker is set: `config set broker HOST`, then `restart`");
         return true;
     }
-    status = cert_agent_boot(&device->agent, log_clock_ms());
-    if (status != CERT_OK) {
-        fprintf(stderr, "cert_agent: cannot use the identity in %s/store: %s; nothing was changed\n",
-                device->state.path,
-                status == CERT_ERR_NEWER_FORMAT ? "written by a newer version of this program, run that"
-                                                : "not readable or not writable");
-        return false;
-    }
-    device->booted = true;
-    return true;
+    return boot_agent(device);
 }
 
 /** Wire everything up. The state directory is open. Returns false after a message on standard error. */
@@ -259,6 +282,19 @@ static void wait_for_events(struct pollfd *fds, nfds_t count, uint32_t timeout_m
     }
 }
 
+/** Let time pass for the agent. Returns milliseconds after which to call again. */
+static uint32_t tick(device_t *device)
+{
+    uint64_t now = log_clock_ms();
+    if (device->boot_again_at_ms != 0 && now >= device->boot_again_at_ms) {
+        (void)boot_agent(device);
+    }
+    if (device->booted) {
+        return cert_agent_tick(&device->agent, now);
+    }
+    return device->boot_again_at_ms > now ? (uint32_t)(device->boot_again_at_ms - now) : UINT32_MAX;
+}
+
 /** Run until a signal or the core ends it. */
 static void run(device_t *device)
 {
@@ -269,7 +305,7 @@ static void run(device_t *device)
     sigaddset(&ending, SIGTERM);
     sigprocmask(SIG_BLOCK, &ending, &open_mask);
     while (!s_stop && !device->linux_port.restart_requested) {
-        uint32_t agent_ms = device->booted ? cert_agent_tick(&device->agent, log_clock_ms()) : UINT32_MAX;
+        uint32_t agent_ms = tick(device);
         struct pollfd fds[2] = {{.fd = device->input.fd, .events = POLLIN}};
         uint32_t mqtt_ms = mqtt_client_prepare(device->mqtt, &fds[1], log_clock_ms());
         uint32_t timeout_ms = agent_ms < mqtt_ms ? agent_ms : mqtt_ms;

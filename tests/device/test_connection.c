@@ -53,6 +53,41 @@ static void test_a_store_that_cannot_be_used_keeps_the_agent_stopped(void **stat
     assert_int_equal(device->fake.connects, 0);
 }
 
+static void test_a_store_that_can_be_read_again_is_booted_by_another_call(void **state)
+{
+    test_device_t *device = *state;
+    device->fake.read_status = CERT_ERR_STORAGE;
+    assert_int_equal(cert_agent_init(&device->agent, &device->config, &device->port), CERT_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cert_agent_boot(&device->agent, 0), CERT_ERR_STORAGE);
+    }
+    device->fake.read_status = CERT_OK;
+    assert_int_equal(cert_agent_boot(&device->agent, 0), CERT_OK);
+    device_tick(device);
+    assert_int_equal(device->fake.connect.identity, CERT_IDENTITY_OPERATIONAL);
+}
+
+/* Power lost at every change of a pushed rotation, and then a medium that can only be read. */
+static void test_a_store_that_can_only_be_read_does_not_keep_the_device_offline(void **state)
+{
+    (void)state;
+    static const cert_status_t why[] = { CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL };
+    for (int power_left = 0; power_left < 4; power_left++) {
+        void *own_state;
+        test_device_setup_online(&own_state);
+        test_device_t *device = own_state;
+        device->fake.power_left = power_left;
+        device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, "r1"));
+        for (size_t i = 0; i < COUNT(why); i++) {
+            device->fake.write_status = why[i];
+            device_power_cycle(device);
+            device_connected(device);
+            assert_true(device->agent.using != CERT_IDENTITY_BOOTSTRAP);
+        }
+        test_device_teardown(&own_state);
+    }
+}
+
 static void test_a_store_of_a_newer_version_keeps_the_agent_stopped_and_is_not_touched(void **state)
 {
     test_device_t *device = *state;
@@ -353,6 +388,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NEW(test_a_setting_that_is_missing_or_malformed_is_refused),
         NEW(test_a_store_that_cannot_be_used_keeps_the_agent_stopped),
+        ENROLLED(test_a_store_that_can_be_read_again_is_booted_by_another_call),
+        cmocka_unit_test(test_a_store_that_can_only_be_read_does_not_keep_the_device_offline),
         ENROLLED(test_a_store_of_a_newer_version_keeps_the_agent_stopped_and_is_not_touched),
         NEW(test_the_delay_doubles_up_to_its_cap_with_jitter_down_to_half),
         NEW(test_two_devices_do_not_come_back_at_the_same_moment),

@@ -436,12 +436,34 @@ static void test_the_numbers_of_the_codes_stay(void **state)
     assert_int_equal(CERT_ERR_INTERNAL, 19);
 }
 
-static void test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair(void **state)
+static void test_a_repair_that_cannot_be_written_is_good_for_this_start(void **state)
 {
+    static const cert_status_t why[] = { CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL };
     store_test_t *test = *state;
     write_identity(test, CERT_SLOT_A, 5, "chain");
+    write_identity(test, CERT_SLOT_B, 6, "chain");
+    for (size_t i = 0; i < COUNT(why); i++) {
+        test->fake.write_status = why[i];
+        assert_int_equal(open_store(test), CERT_OK);
+        assert_int_equal(test->record.current, CERT_SLOT_A);
+        assert_int_equal(test->record.trial, CERT_SLOT_B);
+        assert_non_null(strstr(test->note, "could not be written"));
+    }
+    test->fake.write_status = CERT_OK;
+    assert_int_equal(open_store(test), CERT_OK);
+    assert_non_null(fake_port_value(&test->fake, "commit"));
+}
+
+static void test_what_cannot_be_erased_is_not_used_for_all_that(void **state)
+{
+    store_test_t *test = *state;
+    write_identity(test, CERT_SLOT_A, 4, "chain");
+    write_identity(test, CERT_SLOT_B, 5, "chain");
+    write_record(test, CERT_SLOT_B, CERT_SLOT_NONE, 5);
     test->fake.write_status = CERT_ERR_STORAGE;
-    assert_int_equal(open_store(test), CERT_ERR_STORAGE);
+    assert_int_equal(open_store(test), CERT_OK);
+    assert_int_equal(test->record.current, CERT_SLOT_B);
+    assert_int_equal(test->record.trial, CERT_SLOT_NONE);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_platform_teardown)
@@ -475,7 +497,8 @@ int main(void)
         TEST(test_the_longest_id_fits_the_record),
         TEST(test_an_id_that_is_not_as_long_as_the_record_says_makes_it_corrupt),
         TEST(test_the_record_says_version_2_only_while_version_1_could_not_say_it),
-        TEST(test_a_store_that_cannot_be_written_is_reported_when_it_needs_repair),
+        TEST(test_a_repair_that_cannot_be_written_is_good_for_this_start),
+        TEST(test_what_cannot_be_erased_is_not_used_for_all_that),
         cmocka_unit_test(test_the_numbers_of_the_codes_stay),
     };
     return RUN_TESTS(tests);

@@ -102,6 +102,18 @@ async def test_a_store_of_a_newer_version_is_neither_used_nor_changed(up: World,
     assert contents(online.home / "store") == before
 
 
+async def test_a_store_that_cannot_be_read_for_a_while_is_read_later(up: World, online: Agent) -> None:
+    await online.stop()
+    record = online.home / "store" / "commit"
+    kept = record.rename(online.home / "kept")
+    record.symlink_to(kept)  # the agent follows no links
+    await online.start()
+    await online.expect("cannot read the identity .*; next try in [0-9]+ ms")
+    record.unlink()
+    kept.rename(record)
+    await online.expect(f"connected: identity=operational certificate={up.active(DEVICE)}")
+
+
 async def test_a_corrupt_commit_record_is_rebuilt(up: World, online: Agent) -> None:
     await up.cloud.json("rotate", DEVICE)
     await online.stop()

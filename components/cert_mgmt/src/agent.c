@@ -212,7 +212,10 @@ static void count_boot_on_trial(cert_agent_t *agent, uint32_t *boots)
     }
 }
 
-/* First all is read, and only then is anything repaired: a store that must not be touched is found out before. */
+/*
+ * First all is read, and only then is anything repaired: a store that must not be touched is found out before. A repair
+ * that cannot be written keeps no device offline.
+ */
 static cert_status_t open_store(cert_agent_t *agent, const char **note)
 {
     cert_status_t status = time_floor_load(agent->port, agent->config->build_time, &agent->time_floor);
@@ -222,7 +225,10 @@ static cert_status_t open_store(cert_agent_t *agent, const char **note)
     if (status == CERT_OK) {
         status = store_open(agent->port, agent->blob, &agent->candidate, &agent->record, note);
     }
-    return status == CERT_OK ? trust_update_tidy(agent) : status;
+    if (status == CERT_OK) {
+        trust_update_tidy(agent);
+    }
+    return status;
 }
 
 cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
@@ -233,7 +239,7 @@ cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
     if (status != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: %s",
                   status == CERT_ERR_NEWER_FORMAT ? "written by a newer firmware; neither used nor changed"
-                                                  : "cannot be read or written");
+                                                  : "cannot be read now");
         return status;
     }
     if (note != NULL) {

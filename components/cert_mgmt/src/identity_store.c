@@ -230,7 +230,7 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
     *record = (cert_commit_record_t) { 0 };
     *note = NULL;
     cert_status_t found = read_record(port, record);
-    if (found == CERT_ERR_STORAGE || found == CERT_ERR_NEWER_FORMAT) {
+    if (found != CERT_OK && !stored_value_is_lost(found)) {
         return found;
     }
     for (cert_slot_t slot = CERT_SLOT_A; slot <= CERT_SLOT_B; slot++) {
@@ -252,5 +252,8 @@ cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t
             status = tidy(port, slot, &slots[slot], record, note);
         }
     }
-    return status;
+    if (status != CERT_OK) {
+        *note = "a repair could not be written, the next start tries again";
+    }
+    return CERT_OK;
 }

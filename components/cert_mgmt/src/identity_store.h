@@ -26,12 +26,14 @@ const char *store_slot_name(cert_slot_t slot);
 /**
  * @brief Read the commit record and finish what a loss of power interrupted: a staging whose record was not switched
  * any more is completed, an identity already replaced is erased, a lost or corrupt record is rebuilt from the slots.
+ * What of it cannot be written is good in RAM for this start, and the next one tries again.
  *
  * @param blob          Scratch of CERT_SLOT_BLOB_MAX bytes; wiped.
  * @param scratch       Scratch identity; wiped.
  * @param[out] record   Who the device is; all zero for a new device.
- * @param[out] note     A string constant saying what was repaired; NULL if nothing was.
- * @return CERT_OK, CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL, CERT_ERR_NEWER_FORMAT (nothing was written)
+ * @param[out] note     A string constant saying what was repaired, or that it could not be written; NULL if nothing
+ *                      was.
+ * @return CERT_OK; CERT_ERR_STORAGE (it cannot be read), CERT_ERR_NEWER_FORMAT: nothing was written
  */
 cert_status_t store_open(const cert_port_t *port, uint8_t *blob, cert_identity_t *scratch, cert_commit_record_t *record,
                          const char **note);

@@ -56,17 +56,21 @@ cert_status_t trust_update_load(cert_agent_t *agent)
     return load_proven(agent);
 }
 
-cert_status_t trust_update_tidy(cert_agent_t *agent)
+void trust_update_tidy(cert_agent_t *agent)
 {
     if (agent->trust_on_trial) {
-        return CERT_OK;
+        return;
     }
     cert_status_t status = trust_store_read(agent->port, TRUST_TRIAL, agent->blob, &agent->trust_next);
-    if (status == CERT_OK || status == CERT_ERR_CORRUPT) {
-        agent_log(agent, CERT_LOG_WARN, "store: trust anchors that are of no use any more have been erased");
-        return trust_store_erase(agent->port, TRUST_TRIAL);
+    if (status != CERT_OK && status != CERT_ERR_CORRUPT) {
+        return;
     }
-    return status == CERT_ERR_NOT_FOUND ? CERT_OK : status;
+    if (trust_store_erase(agent->port, TRUST_TRIAL) == CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "store: trust anchors that are of no use any more have been erased");
+    } else {
+        agent_log(agent, CERT_LOG_ERROR, "store: trust anchors that are of no use any more could not be erased, the "
+                                         "next start tries again");
+    }
 }
 
 static void reject(cert_agent_t *agent, cert_status_t code, const char *why)

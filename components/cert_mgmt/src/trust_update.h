@@ -21,7 +21,7 @@ cert_status_t trust_update_load(cert_agent_t *agent);
  * @brief Erase a set on trial that is corrupt, or proven already and left behind by a loss of power. After
  * trust_update_load().
  */
-cert_status_t trust_update_tidy(cert_agent_t *agent);
+void trust_update_tidy(cert_agent_t *agent);
 
 /** @brief A message on `devices/<device id>/certs/trust`. */
 void trust_update_message(cert_agent_t *agent, const cJSON *tree, uint64_t now_ms);

@@ -66,6 +66,8 @@ static cert_settings_t s_settings;      /* as the console sees them */
 static cert_settings_t s_boot_settings; /* as they were at boot: a change takes effect at the next restart */
 static esp_err_t s_store_error;         /* why there is no agent; ESP_OK: there is one */
 static bool s_is_booted;
+static uint64_t s_boot_again_at_ms;     /* 0: booted, or no use */
+static uint32_t s_boot_delay_ms;
 
 static uint64_t now_ms(void)
 {
@@ -170,6 +172,24 @@ static void handle(event_t *event)
     event_dispose(event);
 }
 
+/** Boot the agent. A store that cannot be read now may be later: that is tried again, ever less often. */
+static void try_boot(void)
+{
+    s_boot_again_at_ms = 0;
+    cert_status_t status = cert_agent_boot(&s_agent, now_ms());
+    s_is_booted = status == CERT_OK;
+    if (status == CERT_ERR_NEWER_FORMAT) {
+        ESP_LOGE(TAG, "cannot use the identity in the store: written by a newer firmware; nothing was changed");
+    } else if (!s_is_booted) {
+        uint32_t max = s_config.backoff_max_ms;
+        uint32_t last = s_boot_delay_ms;
+        s_boot_delay_ms = last == 0 ? s_config.backoff_min_ms : last > max / 2 ? max : 2 * last;
+        s_boot_again_at_ms = now_ms() + s_boot_delay_ms;
+        ESP_LOGE(TAG, "cannot read the identity in the store: %s; next try in %" PRIu32 " ms",
+                 cert_status_code(status), s_boot_delay_ms);
+    }
+}
+
 /** Boot the agent, or say why it stays offline. */
 static void boot_agent(void)
 {
@@ -182,18 +202,19 @@ static void boot_agent(void)
         ESP_LOGW(TAG, "no broker is set: `config set broker HOST`, then `restart`");
         return;
     }
-    cert_status_t status = cert_agent_boot(&s_agent, now_ms());
-    if (status == CERT_OK) {
-        s_is_booted = true;
-    } else {
-        ESP_LOGE(TAG, "cannot use the identity in the store: %s; nothing was changed",
-                 status == CERT_ERR_NEWER_FORMAT ? "written by a newer firmware" : "not readable or not writable");
-    }
+    try_boot();
 }
 
 /** Let time pass for the agent. Without a network it keeps waiting: attempts that must fail make the next one late. */
 static uint32_t tick(void)
 {
+    uint64_t now = now_ms();
+    if (s_boot_again_at_ms != 0 && now >= s_boot_again_at_ms) {
+        try_boot();
+    }
+    if (s_boot_again_at_ms != 0) {
+        return (uint32_t)(s_boot_again_at_ms - now);
+    }
     bool has_nothing_to_do = s_agent.phase == CERT_PHASE_WAITING && !network_watch_is_up();
     return !s_is_booted || has_nothing_to_do ? WAIT_MAX_MS : cert_agent_tick(&s_agent, now_ms());
 }

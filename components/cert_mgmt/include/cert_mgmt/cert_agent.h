@@ -131,8 +131,12 @@ cert_status_t cert_agent_init(cert_agent_t *agent, const cert_agent_config_t *co
 /**
  * @brief The device has started: read the store, count the boot, decide who to be. The first connection is asked for by
  * the next cert_agent_tick().
- * @return CERT_OK; CERT_ERR_STORAGE, CERT_ERR_NEWER_FORMAT: the store cannot be used and was not touched. The agent
- *         stays stopped.
+ *
+ * What a loss of power interrupted is finished in the store. If that cannot be written, the device goes on with what it
+ * has read, and the next start tries again.
+ * @return CERT_OK; CERT_ERR_STORAGE (the store cannot be read), CERT_ERR_INTERNAL (for want of memory): nothing was
+ *         changed and the agent stays stopped, call again after a while; CERT_ERR_NEWER_FORMAT: as well, but another
+ *         call is of no use
  */
 cert_status_t cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
 
