@@ -8,40 +8,6 @@
 #include "test_device.h"
 #include "testing.h"
 
-#define TOPIC_TRUST "devices/" TEST_DEVICE "/certs/trust"
-
-/** The message that replaces the anchors by those in `pems`, signed by `signer`. */
-static char *trust_order(const test_authority_t *signer, uint32_t version, char *const *pems, size_t count)
-{
-    char text[1024];
-    char id[CERT_ID_LEN + 1];
-    int len = snprintf(text, sizeof(text), "fleetpki-trust-anchors\n%u\n", version);
-    cJSON *order = cJSON_CreateObject();
-    cJSON_AddNumberToObject(order, "version", version);
-    cJSON *anchors = cJSON_AddArrayToObject(order, "anchors");
-    for (size_t i = 0; i < count; i++) {
-        cJSON_AddItemToArray(anchors, cJSON_CreateString(pems[i]));
-        pki_certificate_id(pems[i], id);
-        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n", id);
-    }
-    char *signature = pki_sign_text(signer, text);
-    cJSON_AddStringToObject(order, "signature", signature);
-    char *payload = cJSON_PrintUnformatted(order);
-    free(signature);
-    cJSON_Delete(order);
-    return payload;
-}
-
-/** The order to trust the old root and the foreign one. */
-static char *good_order(test_device_t *device, uint32_t version)
-{
-    char *pems[] = {pki_authority_pem(&device->pki.root), pki_authority_pem(&device->pki.foreign_root)};
-    char *order = trust_order(&device->pki.root, version, pems, COUNT(pems));
-    free(pems[0]);
-    free(pems[1]);
-    return order;
-}
-
 static bool trusts_foreign_root(test_device_t *device)
 {
     char *pem = pki_authority_pem(&device->pki.foreign_root);
@@ -70,7 +36,7 @@ static void test_the_anchors_from_the_factory_are_version_0(void **state)
 static void test_signed_anchors_prove_themselves_at_the_next_connection(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     assert_int_equal(device->fake.disconnects, 1);
     assert_true(trusts_foreign_root(device));
     device_connected(device);
@@ -84,7 +50,7 @@ static void test_signed_anchors_prove_themselves_at_the_next_connection(void **s
 static void test_a_certificate_below_a_new_anchor_is_accepted(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     device_connected(device);
     EVP_PKEY *key = pki_ec_key("P-256");
     const test_leaf_t leaf = pki_good_leaf();
@@ -100,11 +66,11 @@ static void test_a_certificate_below_a_new_anchor_is_accepted(void **state)
 static void test_the_same_anchors_twice_change_nothing(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     device_connected(device);
     unsigned changes = device->fake.changes;
     fake_port_forget(&device->fake);
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     assert_said(device, TOPIC_STATUS, "state", "connected");
     assert_int_equal(device->fake.disconnects, 0);
     assert_int_equal(device->fake.changes, changes);
@@ -113,10 +79,10 @@ static void test_the_same_anchors_twice_change_nothing(void **state)
 static void test_older_anchors_are_stale(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 7));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 7));
     device_connected(device);
     fake_port_forget(&device->fake);
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 6));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 6));
     assert_rejected(device, "stale");
 }
 
@@ -127,7 +93,7 @@ static void test_anchors_not_signed_by_a_current_one_are_untrusted(void **state)
     const test_authority_t *const signers[] = {&device->pki.foreign_root, &device->pki.issuing, &device->pki.bootstrap};
     unsigned changes = device->fake.changes;
     for (size_t i = 0; i < COUNT(signers); i++) {
-        device_receive_from(device, TOPIC_TRUST, trust_order(signers[i], 1, pems, COUNT(pems)));
+        device_receive_from(device, TOPIC_TRUST, cloud_trust(signers[i], 1, pems, COUNT(pems)));
         assert_rejected(device, "untrusted");
     }
     assert_int_equal(device->fake.changes, changes);
@@ -172,7 +138,7 @@ static void test_nobody_adds_to_signed_anchors(void **state)
 static void test_the_signature_covers_the_version_and_every_anchor(void **state)
 {
     test_device_t *device = *state;
-    char *order = good_order(device, 1);
+    char *order = cloud_trust_good(device, 1);
     cJSON *message = cJSON_Parse(order);
     cJSON_ReplaceItemInObject(message, "version", cJSON_CreateNumber(2));
     device_receive_from(device, TOPIC_TRUST, cJSON_PrintUnformatted(message));
@@ -192,7 +158,7 @@ static void test_what_can_be_no_anchor_is_refused_though_it_is_signed(void **sta
     EVP_PKEY *key = pki_ec_key("P-256");
     const test_leaf_t leaf = pki_good_leaf();
     char *not_a_ca[] = {pki_issue(&device->pki.issuing, key, &leaf)};
-    device_receive_from(device, TOPIC_TRUST, trust_order(&device->pki.root, 1, not_a_ca, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust(&device->pki.root, 1, not_a_ca, 1));
     assert_rejected(device, "bad_message");
     free(not_a_ca[0]);
     EVP_PKEY_free(key);
@@ -201,7 +167,7 @@ static void test_what_can_be_no_anchor_is_refused_though_it_is_signed(void **sta
     for (size_t i = 0; i < COUNT(many); i++) {
         many[i] = pki_authority_pem(&device->pki.root);
     }
-    device_receive_from(device, TOPIC_TRUST, trust_order(&device->pki.root, 1, many, COUNT(many)));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust(&device->pki.root, 1, many, COUNT(many)));
     assert_rejected(device, "bad_message");
     for (size_t i = 0; i < COUNT(many); i++) {
         free(many[i]);
@@ -237,7 +203,7 @@ static void test_a_full_store_refuses_the_anchors(void **state)
 {
     test_device_t *device = *state;
     device->fake.write_status = CERT_ERR_STORAGE_FULL;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     assert_rejected(device, "storage_full");
     assert_false(trusts_foreign_root(device));
 }
@@ -246,7 +212,7 @@ static void test_a_full_store_refuses_the_anchors(void **state)
 static void lock_out(test_device_t *device)
 {
     char *pems[] = {pki_authority_pem(&device->pki.foreign_root)};
-    device_receive_from(device, TOPIC_TRUST, trust_order(&device->pki.root, 1, pems, COUNT(pems)));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust(&device->pki.root, 1, pems, COUNT(pems)));
     free(pems[0]);
 }
 
@@ -259,6 +225,44 @@ static void test_anchors_that_verify_no_server_are_given_up(void **state)
         device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
     }
     assert_false(trusts_foreign_root(device));
+    assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
+    device_connected(device);
+    assert_int_equal(said_version(device), 0);
+}
+
+/** The last of the failures after which the anchors are given up, while the store fails. */
+static void fail_last_with(test_device_t *device, cert_status_t read_status, cert_status_t write_status)
+{
+    lock_out(device);
+    for (int i = 1; i < CERT_TRIAL_LIMIT; i++) {
+        device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
+    }
+    device->fake.read_status = read_status;
+    device->fake.write_status = write_status;
+    device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
+    device->fake.read_status = CERT_OK;
+    while (device->agent.phase == CERT_PHASE_WAITING) {
+        device_wait(device);
+    }
+}
+
+static void test_anchors_given_up_while_the_store_cannot_be_read_are_given_up_at_the_next_attempt(void **state)
+{
+    test_device_t *device = *state;
+    fail_last_with(device, CERT_ERR_STORAGE, CERT_OK);
+    device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
+    assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
+    assert_null(fake_port_value(&device->fake, "trust_trial"));
+    device_connected(device);
+    assert_int_equal(said_version(device), 0);
+    device_power_cycle(device);
+    assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
+}
+
+static void test_anchors_given_up_while_the_store_cannot_be_written_are_not_used_any_more(void **state)
+{
+    test_device_t *device = *state;
+    fail_last_with(device, CERT_OK, CERT_ERR_STORAGE);
     assert_string_equal(device->fake.connect.anchors_pem, device->pki.anchors_pem);
     device_connected(device);
     assert_int_equal(said_version(device), 0);
@@ -279,7 +283,7 @@ static void test_a_device_that_loses_power_after_every_attempt_is_not_locked_out
 static void test_no_network_says_nothing_about_the_anchors(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     for (int i = 0; i < 50; i++) {
         device_failed(device, CERT_FAILURE_NETWORK);
         assert_true(trusts_foreign_root(device));
@@ -291,7 +295,7 @@ static void test_no_network_says_nothing_about_the_anchors(void **state)
 static void test_corrupt_anchors_are_replaced_by_those_from_the_factory(void **state)
 {
     test_device_t *device = *state;
-    device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
     device_connected(device);
     fake_port_value(&device->fake, "trust")->data[20] ^= 1;
     device_power_cycle(device);
@@ -306,14 +310,14 @@ static void test_power_lost_at_any_change_leaves_one_set_or_the_other(void **sta
         test_device_setup_online(&own_state);
         test_device_t *device = own_state;
         device->fake.power_left = power_left;
-        device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+        device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
         if (!device->fake.power_lost) {
             device_connected(device);
         }
         device_power_cycle(device);
         device_connected(device);
         assert_true(trusts_foreign_root(device) == (said_version(device) > 0));
-        device_receive_from(device, TOPIC_TRUST, good_order(device, 1));
+        device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
         if (device->agent.phase == CERT_PHASE_CONNECTING) {
             device_connected(device);
         }
@@ -338,6 +342,8 @@ int main(void)
         ONLINE(test_a_broken_order_is_bad_message),
         ONLINE(test_a_full_store_refuses_the_anchors),
         ONLINE(test_anchors_that_verify_no_server_are_given_up),
+        ONLINE(test_anchors_given_up_while_the_store_cannot_be_read_are_given_up_at_the_next_attempt),
+        ONLINE(test_anchors_given_up_while_the_store_cannot_be_written_are_not_used_any_more),
         ONLINE(test_a_device_that_loses_power_after_every_attempt_is_not_locked_out),
         ONLINE(test_no_network_says_nothing_about_the_anchors),
         ONLINE(test_corrupt_anchors_are_replaced_by_those_from_the_factory),

@@ -15,6 +15,7 @@ void *__libc_realloc(void *old, size_t size);
 
 static bool s_in_core;
 static unsigned s_left;    /* allocations until the one that is refused; 0: none */
+static bool s_all_after;   /* and those after it */
 static bool s_has_refused;
 
 static bool is_refused(void)
@@ -22,15 +23,26 @@ static bool is_refused(void)
     if (!s_in_core || s_left == 0) {
         return false;
     }
-    s_left--;
-    s_has_refused = s_left == 0;
-    return s_has_refused;
+    if (s_left > 1) {
+        s_left--;
+        return false;
+    }
+    s_left = s_all_after ? 1 : 0;
+    s_has_refused = true;
+    return true;
 }
 
 void failing_heap_refuse(unsigned number)
 {
     s_left = number;
+    s_all_after = false;
     s_has_refused = false;
+}
+
+void failing_heap_refuse_from(unsigned number)
+{
+    failing_heap_refuse(number);
+    s_all_after = true;
 }
 
 bool failing_heap_stop(void)
@@ -56,14 +68,36 @@ void *realloc(void *old, size_t size)
 
 /* ---------------------------------------------------------------- the core's entries (CMakeLists.txt, --wrap) */
 
+cert_status_t __real_cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
+cert_status_t __wrap_cert_agent_boot(cert_agent_t *agent, uint64_t now_ms);
 void __real_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now_ms);
 void __wrap_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now_ms);
+void __real_cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
+                                    uint64_t now_ms);
+void __wrap_cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
+                                    uint64_t now_ms);
 void __real_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload,
                                size_t len, uint64_t now_ms);
 void __wrap_cert_agent_message(cert_agent_t *agent, uint32_t connection, const char *topic, uint8_t *payload,
                                size_t len, uint64_t now_ms);
 uint32_t __real_cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 uint32_t __wrap_cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
+
+cert_status_t __wrap_cert_agent_boot(cert_agent_t *agent, uint64_t now_ms)
+{
+    s_in_core = true;
+    cert_status_t status = __real_cert_agent_boot(agent, now_ms);
+    s_in_core = false;
+    return status;
+}
+
+void __wrap_cert_agent_disconnected(cert_agent_t *agent, uint32_t connection, cert_failure_t why, const char *detail,
+                                    uint64_t now_ms)
+{
+    s_in_core = true;
+    __real_cert_agent_disconnected(agent, connection, why, detail, now_ms);
+    s_in_core = false;
+}
 
 void __wrap_cert_agent_connected(cert_agent_t *agent, uint32_t connection, uint64_t now_ms)
 {

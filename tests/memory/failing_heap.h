@@ -13,5 +13,8 @@
 /** @brief Refuse the allocation of this number, counted from 1. */
 void failing_heap_refuse(unsigned number);
 
+/** @brief Refuse the allocation of this number and all after it. */
+void failing_heap_refuse_from(unsigned number);
+
 /** @brief Refuse none any more. @return whether one was refused */
 bool failing_heap_stop(void);

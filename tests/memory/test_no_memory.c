@@ -157,11 +157,106 @@ static void test_an_enrolment(void **state)
     sweep(*state, reset, start_and_connect);
 }
 
+static void fail_on_trial(test_device_t *device, const char *rotation_id)
+{
+    (void)rotation_id;
+    device_failed(device, CERT_FAILURE_IDENTITY_REFUSED);
+}
+
+static void test_a_failure_on_trial(void **state)
+{
+    sweep(*state, go_on_trial, fail_on_trial);
+}
+
+/* ---------------------------------------------------------------- trust anchors */
+
+/** Boot while memory is short, and as a port does again when it is not. @return whether it was short */
+static bool boot_without_memory(test_device_t *device, void (*refuse)(unsigned), unsigned number)
+{
+    assert_int_equal(cert_agent_init(&device->agent, &device->config, &device->port), CERT_OK);
+    refuse(number);
+    cert_status_t status = cert_agent_boot(&device->agent, device->now_ms);
+    bool was_refused = failing_heap_stop();
+    if (status != CERT_OK) {
+        assert_int_equal(status, CERT_ERR_INTERNAL);
+        assert_int_equal(device->agent.phase, CERT_PHASE_STOPPED);
+        assert_int_equal(cert_agent_boot(&device->agent, device->now_ms), CERT_OK);
+    }
+    return was_refused;
+}
+
+static void assert_boots_keep_the_anchors(test_device_t *device, uint32_t version, bool on_trial)
+{
+    static void (*const refusals[])(unsigned) = { failing_heap_refuse, failing_heap_refuse_from };
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        bool was_refused = true;
+        for (unsigned number = 1; was_refused; number++) {
+            was_refused = boot_without_memory(device, refusals[i], number);
+            assert_int_equal(device->agent.trust.version, version);
+            assert_int_equal(device->agent.trust_on_trial, on_trial);
+        }
+    }
+}
+
+static void test_a_start_keeps_the_anchors_it_has(void **state)
+{
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
+    assert_boots_keep_the_anchors(device, 1, true);
+    device_tick(device);
+    device_connected(device);
+    assert_boots_keep_the_anchors(device, 1, false);
+    device_tick(device);
+    device_connected(device);
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 2));
+    assert_boots_keep_the_anchors(device, 2, true);
+}
+
+/** Until anchors that verify no server are given up, memory being short at the moment at which they should be. */
+static bool give_up_anchors(test_device_t *device, void (*refuse)(unsigned), unsigned number)
+{
+    char *pems[] = { pki_authority_pem(&device->pki.foreign_root) };
+    device_receive_from(device, TOPIC_TRUST, cloud_trust(&device->pki.root, 2, pems, COUNT(pems)));
+    free(pems[0]);
+    for (int i = 1; i < CERT_TRIAL_LIMIT; i++) {
+        device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
+    }
+    refuse(number);
+    cert_agent_disconnected(&device->agent, device->fake.connect.connection, CERT_FAILURE_SERVER_UNTRUSTED, NULL,
+                            device->now_ms);
+    bool was_refused = failing_heap_stop();
+    device_wait(device);
+    if (device->agent.trust_on_trial) {
+        device_failed(device, CERT_FAILURE_SERVER_UNTRUSTED);
+    }
+    return was_refused;
+}
+
+static void test_anchors_are_given_up_for_those_before_them(void **state)
+{
+    static void (*const refusals[])(unsigned) = { failing_heap_refuse, failing_heap_refuse_from };
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_TRUST, cloud_trust_good(device, 1));
+    device_connected(device);
+    for (size_t i = 0; i < COUNT(refusals); i++) {
+        bool was_refused = true;
+        for (unsigned number = 1; was_refused; number++) {
+            was_refused = give_up_anchors(device, refusals[i], number);
+            assert_int_equal(device->agent.trust.version, 1);
+            assert_string_equal(device->fake.connect.anchors_pem, device->agent.trust.anchors_pem);
+            device_connected(device);
+            fake_port_forget(&device->fake);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ONLINE(test_an_order_to_rotate), ONLINE(test_an_answer_to_a_request), ONLINE(test_a_pushed_rotation),
         ONLINE(test_a_commit),           ONLINE(test_a_start),                ONLINE(test_an_enrolment),
+        ONLINE(test_a_failure_on_trial), ONLINE(test_a_start_keeps_the_anchors_it_has),
+        ONLINE(test_anchors_are_given_up_for_those_before_them),
     };
     return RUN_TESTS(tests);
 }

@@ -4,6 +4,7 @@
  */
 #include "trust_store.h"
 
+#include <mbedtls/platform.h>
 #include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 #include <stdbool.h>
@@ -24,6 +25,9 @@ static const stored_kind_t s_set = { .magic = "CMTA", .version = 1, .min_len = T
 _Static_assert(TRUST_HEADER_LEN + CERT_ANCHORS_PEM_MAX + STORED_CRC_LEN <= CERT_SLOT_BLOB_MAX,
                "a set has to fit the scratch buffer");
 
+/* Parsing a set takes less heap than so many times its length. */
+#define PARSE_HEAP_FACTOR 3
+
 #define SHA256_LEN 32
 #define SIGNED_TEXT_HEAD "fleetpki-trust-anchors\n"
 
@@ -32,19 +36,44 @@ static const char *key_of(trust_state_t state)
     return state == TRUST_PROVEN ? "trust" : "trust_trial";
 }
 
-static bool parse(mbedtls_x509_crt *anchors, const char *pem)
+static bool is_parsed(mbedtls_x509_crt *anchors, const char *pem)
 {
     return mbedtls_x509_crt_parse(anchors, (const unsigned char *)pem, strlen(pem) + 1) == 0;
 }
 
+static bool has_memory_for(const char *pem)
+{
+    void *volatile probe = mbedtls_calloc(PARSE_HEAP_FACTOR, strlen(pem) + 1); /* or the compiler leaves it out */
+    mbedtls_free(probe);
+    return probe != NULL;
+}
+
+/*
+ * What mbedTLS returns does not tell bad PEM from want of memory: of several certificates it only counts those it could
+ * not read, and an RSA key without memory passes for a malformed one. So PEM is bad only if it cannot be read while
+ * there is memory. Returns CERT_OK, CERT_ERR_CORRUPT, CERT_ERR_INTERNAL.
+ */
+static cert_status_t parse(mbedtls_x509_crt *anchors, const char *pem)
+{
+    if (is_parsed(anchors, pem)) {
+        return CERT_OK;
+    }
+    mbedtls_x509_crt_free(anchors);
+    mbedtls_x509_crt_init(anchors);
+    if (!has_memory_for(pem)) {
+        return CERT_ERR_INTERNAL;
+    }
+    return is_parsed(anchors, pem) ? CERT_OK : CERT_ERR_CORRUPT;
+}
+
 /* Anchors that nobody could be verified with would lock the device out. */
-static bool is_usable(const char *pem)
+static cert_status_t check_usable(const char *pem)
 {
     mbedtls_x509_crt anchors;
     mbedtls_x509_crt_init(&anchors);
-    bool usable = parse(&anchors, pem);
+    cert_status_t status = parse(&anchors, pem);
     mbedtls_x509_crt_free(&anchors);
-    return usable;
+    return status;
 }
 
 cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set)
@@ -59,8 +88,9 @@ cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uin
         return CERT_ERR_CORRUPT;
     }
     blob[len] = '\0'; /* where the CRC was */
-    if (!is_usable((const char *)blob + TRUST_HEADER_LEN)) {
-        return CERT_ERR_CORRUPT;
+    status = check_usable((const char *)blob + TRUST_HEADER_LEN);
+    if (status != CERT_OK) {
+        return status;
     }
     set->refusals = bytes_get_u16(blob + TRUST_REFUSALS_AT);
     set->version = bytes_get_u32(blob + TRUST_VERSION_AT);
@@ -179,10 +209,14 @@ cert_status_t trust_store_check(const cert_trust_set_t *current, const cert_trus
     mbedtls_x509_crt next_anchors;
     mbedtls_x509_crt_init(&current_anchors);
     mbedtls_x509_crt_init(&next_anchors);
-    cert_status_t status = CERT_ERR_BAD_MESSAGE;
-    if (!parse(&next_anchors, next->anchors_pem) || !is_nothing_but(&next_anchors, next->anchors_pem)) {
+    cert_status_t status = parse(&next_anchors, next->anchors_pem);
+    if (status == CERT_OK && !is_nothing_but(&next_anchors, next->anchors_pem)) {
+        status = CERT_ERR_CORRUPT;
+    }
+    if (status != CERT_OK) {
         *why = "the anchors are not PEM certificates that can be read, and nothing else";
-    } else if (!parse(&current_anchors, current->anchors_pem)) {
+        status = status == CERT_ERR_CORRUPT ? CERT_ERR_BAD_MESSAGE : status;
+    } else if (parse(&current_anchors, current->anchors_pem) != CERT_OK) {
         *why = "the anchors in use cannot be read";
         status = CERT_ERR_INTERNAL;
     } else {

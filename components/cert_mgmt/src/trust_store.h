@@ -26,8 +26,8 @@ typedef enum {
 /**
  * @brief Read a set.
  * @param blob  Scratch of CERT_SLOT_BLOB_MAX bytes.
- * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE; `set` is unchanged
- *         unless CERT_OK
+ * @return CERT_OK, CERT_ERR_NOT_FOUND, CERT_ERR_CORRUPT, CERT_ERR_NEWER_FORMAT, CERT_ERR_STORAGE, CERT_ERR_INTERNAL
+ *         (for want of memory it cannot be told whether the set is good); `set` is unchanged unless CERT_OK
  */
 cert_status_t trust_store_read(const cert_port_t *port, trust_state_t state, uint8_t *blob, cert_trust_set_t *set);
 

@@ -15,12 +15,16 @@
 
 #define SIGNATURE_MAX 512 /* RSA-4096 */
 
+/* Until it has come to a result, the set on trial stays in use, and on trial. */
 static cert_status_t load_proven(cert_agent_t *agent)
 {
     cert_status_t status = trust_store_read(agent->port, TRUST_PROVEN, agent->blob, &agent->trust);
-    agent->trust_on_trial = false;
-    if (!stored_value_is_lost(status)) {
+    if (status != CERT_OK && !stored_value_is_lost(status)) {
         return status;
+    }
+    agent->trust_on_trial = false;
+    if (status == CERT_OK) {
+        return CERT_OK;
     }
     if (status == CERT_ERR_CORRUPT) {
         agent_log(agent, CERT_LOG_ERROR, "store: the trust anchors are corrupt, those from the factory are used");
@@ -174,7 +178,10 @@ void trust_update_failed(cert_agent_t *agent)
     }
     agent_log(agent, CERT_LOG_WARN, "trust: rolled_back version=%u message=\"no server could be verified\"",
               (unsigned)agent->trust.version);
-    if (trust_store_erase(agent->port, TRUST_TRIAL) != CERT_OK || load_proven(agent) != CERT_OK) {
-        agent_log(agent, CERT_LOG_ERROR, "store: the anchors before could not be taken up, the next start tries again");
+    if (load_proven(agent) != CERT_OK) {
+        agent_log(agent, CERT_LOG_ERROR, "store: the anchors before cannot be read, the next failure tries again");
+    } else if (trust_store_erase(agent->port, TRUST_TRIAL) != CERT_OK) {
+        agent_log(agent, CERT_LOG_WARN, "store: the anchors on trial could not be erased, the next start tries them "
+                                        "again");
     }
 }

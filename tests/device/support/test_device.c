@@ -260,3 +260,31 @@ char *cloud_commit(test_device_t *device, const char *rotation_id)
     cJSON_AddStringToObject(order, "certificate_id", device->certificate_id);
     return message_text(order);
 }
+
+char *cloud_trust(const test_authority_t *signer, uint32_t version, char *const *pems, size_t count)
+{
+    char text[1024];
+    char id[CERT_ID_LEN + 1];
+    int len = snprintf(text, sizeof(text), "fleetpki-trust-anchors\n%u\n", version);
+    cJSON *order = cJSON_CreateObject();
+    cJSON_AddNumberToObject(order, "version", version);
+    cJSON *anchors = cJSON_AddArrayToObject(order, "anchors");
+    for (size_t i = 0; i < count; i++) {
+        cJSON_AddItemToArray(anchors, cJSON_CreateString(pems[i]));
+        pki_certificate_id(pems[i], id);
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n", id);
+    }
+    char *signature = pki_sign_text(signer, text);
+    cJSON_AddStringToObject(order, "signature", signature);
+    free(signature);
+    return message_text(order);
+}
+
+char *cloud_trust_good(test_device_t *device, uint32_t version)
+{
+    char *pems[] = { pki_authority_pem(&device->pki.root), pki_authority_pem(&device->pki.foreign_root) };
+    char *order = cloud_trust(&device->pki.root, version, pems, sizeof(pems) / sizeof(pems[0]));
+    free(pems[0]);
+    free(pems[1]);
+    return order;
+}

@@ -24,6 +24,7 @@
 #define TOPIC_ROTATION_REJECTED "devices/" TEST_DEVICE "/certs/rejected"
 #define TOPIC_STATUS "devices/" TEST_DEVICE "/certs/status"
 #define TOPIC_COMMIT "devices/" TEST_DEVICE "/certs/commit"
+#define TOPIC_TRUST "devices/" TEST_DEVICE "/certs/trust"
 
 /** An order to rotate on a key that the device makes. */
 #define ROTATE_BY_CSR(id, key) "{\"rotation_id\":\"" id "\",\"mode\":\"csr\",\"key\":\"" key "\"}"
@@ -115,6 +116,12 @@ char *cloud_push_good(test_device_t *device, const char *rotation_id);
 
 /** @brief The message that commits the certificate issued last. Free with free(). */
 char *cloud_commit(test_device_t *device, const char *rotation_id);
+
+/** @brief The message that replaces the anchors by those in `pems`, signed by `signer`. Free with free(). */
+char *cloud_trust(const test_authority_t *signer, uint32_t version, char *const *pems, size_t count);
+
+/** @brief The order to trust the old root and the foreign one. Free with free(). */
+char *cloud_trust_good(test_device_t *device, uint32_t version);
 
 /** @brief Receive a message made by one of the functions above, and free it. */
 void device_receive_from(test_device_t *device, const char *topic, char *payload);

@@ -10,7 +10,7 @@
  * functions (cert_port.h) before it returns. One thread drives one agent; the functions are not reentrant. Calls may
  * take as long as making a key takes (EC P-256: milliseconds; RSA on a small chip: up to a minute), so give the agent a
  * thread of its own. After cert_agent_init() the core allocates nothing itself; mbedTLS and cJSON use the heap within a
- * call.
+ * call (and the core for a moment, to find out whether memory is short).
  *
  * Times called `now_ms` are milliseconds of any clock that never goes back.
  */
