@@ -2,6 +2,8 @@
  * SPDX-FileCopyrightText: 2026 The fleetpki authors
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cert_mgmt/cert_settings.h"
@@ -167,6 +169,44 @@ static void test_a_store_that_cannot_be_written_keeps_the_old_value(void **state
     assert_int_equal(test->settings.port, 8883);
 }
 
+static unsigned s_left; /* allocations until the one that is refused; 0: none */
+
+static void *refuse_one(size_t size)
+{
+    if (s_left == 1) {
+        s_left = 0;
+        return NULL;
+    }
+    s_left -= s_left > 0;
+    return malloc(size);
+}
+
+static void test_want_of_memory_loses_no_setting(void **state)
+{
+    settings_test_t *test = *state;
+    cert_settings_set(&test->settings, &test->port, "id", "sensor-17");
+    cert_settings_set(&test->settings, &test->port, "broker", "mqtt.example.com");
+    cJSON_Hooks hooks = { .malloc_fn = refuse_one, .free_fn = free };
+    cJSON_InitHooks(&hooks);
+    bool was_refused = true;
+    for (unsigned number = 1; was_refused; number++) {
+        char value[8];
+        snprintf(value, sizeof(value), "%u", 1000 + number);
+        s_left = number;
+        cert_status_t status = cert_settings_set(&test->settings, &test->port, "port", value);
+        was_refused = s_left == 0;
+        s_left = 0;
+        assert_int_equal(status, was_refused ? CERT_ERR_INTERNAL : CERT_OK);
+        cert_settings_t stored;
+        cert_settings_default(&stored);
+        assert_int_equal(cert_settings_load(&stored, &test->port), CERT_OK);
+        assert_memory_equal(&stored, &test->settings, sizeof(stored));
+        assert_string_equal(stored.id, "sensor-17");
+    }
+    assert_int_not_equal(test->settings.port, 8883);
+    cJSON_InitHooks(NULL);
+}
+
 static void test_corrupt_settings_are_reported_and_not_half_used(void **state)
 {
     settings_test_t *test = *state;
@@ -216,6 +256,7 @@ int main(void)
         TEST(test_an_unknown_key_is_not_found),
         TEST(test_a_value_that_does_not_fit_the_buffer_is_not_cut),
         TEST(test_a_store_that_cannot_be_written_keeps_the_old_value),
+        TEST(test_want_of_memory_loses_no_setting),
         TEST(test_corrupt_settings_are_reported_and_not_half_used),
         TEST(test_a_setting_of_a_later_version_is_ignored),
         TEST(test_a_store_that_cannot_be_read_is_reported),

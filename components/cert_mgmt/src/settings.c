@@ -158,13 +158,12 @@ static cert_status_t save(const cert_settings_t *settings, const cert_port_t *po
     char json[SETTINGS_JSON_MAX];
     char value[CERT_HOST_MAX + 1];
     cJSON *tree = cJSON_CreateObject();
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
+    bool complete = tree != NULL;
+    for (size_t i = 0; complete && i < SETTING_COUNT; i++) {
         value_as_text(settings, &s_settings[i], value, sizeof(value));
-        if (value[0] != '\0') {
-            cJSON_AddStringToObject(tree, s_settings[i].key, value);
-        }
+        complete = value[0] == '\0' || cJSON_AddStringToObject(tree, s_settings[i].key, value) != NULL;
     }
-    bool printed = cJSON_PrintPreallocated(tree, json, sizeof(json), false);
+    bool printed = complete && cJSON_PrintPreallocated(tree, json, sizeof(json), false);
     cJSON_Delete(tree);
     if (!printed) {
         return CERT_ERR_INTERNAL;

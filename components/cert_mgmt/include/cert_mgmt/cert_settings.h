@@ -44,7 +44,7 @@ cert_status_t cert_settings_load(cert_settings_t *settings, const cert_port_t *p
 /**
  * @brief Change one setting in memory and, if the value is good, in the store.
  * @return CERT_OK; CERT_ERR_NOT_FOUND (no such key), CERT_ERR_INVALID_ARG (bad value), CERT_ERR_STORAGE,
- *         CERT_ERR_STORAGE_FULL
+ *         CERT_ERR_STORAGE_FULL, CERT_ERR_INTERNAL (for want of memory): settings unchanged
  */
 cert_status_t cert_settings_set(cert_settings_t *settings, const cert_port_t *port, const char *key, const char *value);
 
