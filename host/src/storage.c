@@ -174,7 +174,7 @@ cert_status_t storage_write(const storage_t *storage, const char *key, const uin
     if (!write_new(storage->dir, name, data, len) || renameat(storage->dir, name, storage->dir, key) != 0) {
         status = failed("write", key);
         remove_file(storage->dir, name);
-    } else if (fsync(storage->dir) != 0) {
+    } else if (fsync(storage->dir) != 0) { /* the new value is there, but perhaps not after a loss of power */
         status = failed("write", key);
     } else if (old >= 0) {
         overwrite(old);

@@ -72,6 +72,9 @@ static void test_a_key_kind_of_a_later_version_is_not_found(void **state)
 {
     (void)state;
     assert_null(key_backend_find(NULL, (cert_key_kind_t)7));
+    assert_string_equal(key_kind_name((cert_key_kind_t)7), "unknown");
+    assert_string_equal(key_kind_name((cert_key_kind_t)255), "unknown");
+    assert_string_equal(key_kind_name(CERT_KEY_KIND_DS), "ds");
 }
 
 static void test_a_pushed_key_is_always_the_software_backends(void **state)

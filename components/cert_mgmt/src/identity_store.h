@@ -47,7 +47,7 @@ cert_status_t store_write_record(const cert_port_t *port, const cert_commit_reco
  */
 cert_status_t store_read_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob, cert_identity_t *identity);
 
-/** @return CERT_OK, CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE (the slot is then unchanged) */
+/** @return CERT_OK, CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE: what the slot then holds, see cert_port_t::kv_write */
 cert_status_t store_write_slot(const cert_port_t *port, cert_slot_t slot, uint8_t *blob,
                                const cert_identity_t *identity);
 

@@ -154,7 +154,7 @@ const char *key_kind_name(cert_key_kind_t kind)
         [CERT_KEY_KIND_HMAC] = "hmac",
         [CERT_KEY_KIND_DS] = "ds",
     };
-    return names[kind];
+    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown"; /* as stored by another firmware */
 }
 
 cert_status_t key_backend_import(const char *pem, uint8_t *ref, size_t *ref_len)

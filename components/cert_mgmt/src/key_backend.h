@@ -23,7 +23,7 @@ extern const cert_key_backend_t key_backend_software;
  */
 const cert_key_backend_t *key_backend_find(const cert_key_backend_t *own, cert_key_kind_t kind);
 
-/** @brief "software", "hmac" or "ds". */
+/** @brief "software", "hmac" or "ds"; "unknown" for a kind that another firmware has stored. */
 const char *key_kind_name(cert_key_kind_t kind);
 
 /**

@@ -172,7 +172,8 @@ uint32_t cert_agent_tick(cert_agent_t *agent, uint64_t now_ms);
 /**
  * @brief Forget the operational identity, anything on trial, and the time floor; the bootstrap identity and proven
  * trust anchors stay. Restarts the device.
- * @return CERT_OK, CERT_ERR_STORAGE
+ * @return CERT_OK; CERT_ERR_STORAGE, CERT_ERR_STORAGE_FULL: the device was not restarted, and one slot, or both, may be
+ *         gone already
  */
 cert_status_t cert_agent_factory_reset(cert_agent_t *agent);
 

@@ -54,7 +54,8 @@ typedef struct {
      * @brief The public half.
      * @param[out] spki      SubjectPublicKeyInfo in DER, CERT_PUBLIC_KEY_MAX bytes of room.
      * @param[out] spki_len  Bytes used.
-     * @return CERT_OK, CERT_ERR_CORRUPT (not a reference of this backend), CERT_ERR_INTERNAL
+     * @return CERT_OK, CERT_ERR_CORRUPT (not a reference of this backend; in software also for want of memory),
+     *         CERT_ERR_BAD_MESSAGE (it cannot be written as SubjectPublicKeyInfo), CERT_ERR_INTERNAL
      */
     cert_status_t (*public_key)(void *ctx, const uint8_t *ref, size_t ref_len, uint8_t *spki, size_t *spki_len);
 

@@ -97,7 +97,8 @@ typedef struct {
     /**
      * @brief Replace a stored value: after a loss of power at any moment the old or the new value is there, never a
      * mix. On return the value is on the medium.
-     * @return CERT_OK, CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE (the old value is then still there)
+     * @return CERT_OK; CERT_ERR_STORAGE_FULL, CERT_ERR_STORAGE: the old value is then still there, or (if only the last
+     *         step has failed, which brings the change to the medium) the new one, until the power is lost or for good
      */
     cert_status_t (*kv_write)(void *ctx, const char *key, const uint8_t *data, size_t len);
 
