@@ -180,6 +180,25 @@ static void test_a_roll_back_that_could_not_be_recorded_leaves_nothing_once_it_i
     assert_unchanged(device);
 }
 
+static void test_a_rolled_back_trial_that_cannot_be_erased_does_not_come_back(void **state)
+{
+    test_device_t *device = *state;
+    device_receive_from(device, TOPIC_ROTATE, cloud_push_good(device, "r1"));
+    device->fake.unwritable_key = "slot_b";
+    refuse_trial(device);
+    for (int i = 0; i < 2; i++) {
+        device_connected(device);
+        device_delivered(device);
+        device_power_cycle(device);
+        assert_unchanged(device);
+    }
+    device->fake.unwritable_key = NULL;
+    device_connected(device);
+    device_delivered(device);
+    assert_null(fake_port_value(&device->fake, "slot_b"));
+    assert_string_equal(device->agent.record.rolled_back_id, "");
+}
+
 static void test_a_request_under_way_outlasts_the_report_of_a_roll_back(void **state)
 {
     test_device_t *device = *state;
@@ -308,6 +327,7 @@ int main(void)
         ONLINE(test_a_report_that_could_not_be_sent_is_not_taken_for_delivered),
         ONLINE(test_a_roll_back_that_could_not_be_recorded_is_made_and_reported_after_a_restart),
         ONLINE(test_a_roll_back_that_could_not_be_recorded_leaves_nothing_once_it_is_reported),
+        ONLINE(test_a_rolled_back_trial_that_cannot_be_erased_does_not_come_back),
         ONLINE(test_a_request_under_way_outlasts_the_report_of_a_roll_back),
         ONLINE(test_refusals_are_counted_across_power_cycles),
         ONLINE(test_what_is_not_the_identitys_fault_never_ends_a_trial),

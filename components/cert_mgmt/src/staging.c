@@ -4,6 +4,7 @@
  */
 #include "staging.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,18 +85,21 @@ cert_status_t staging_make_pending(cert_agent_t *agent, cert_origin_t origin, co
     return status;
 }
 
-static void erase_slot(const cert_agent_t *agent, cert_slot_t slot)
+/* @return whether it is empty now */
+static bool erase_slot(const cert_agent_t *agent, cert_slot_t slot)
 {
     if (slot != CERT_SLOT_NONE && store_erase_slot(agent->port, slot) != CERT_OK) {
         agent_log(agent, CERT_LOG_ERROR, "store: slot %s could not be erased, the next start tries again",
                   store_slot_name(slot));
+        return false;
     }
+    return true;
 }
 
 void staging_drop_pending(cert_agent_t *agent)
 {
     store_wipe_identity(&agent->candidate);
-    erase_slot(agent, store_free_slot(&agent->record));
+    (void)erase_slot(agent, store_free_slot(&agent->record));
 }
 
 cert_status_t staging_write_csr(cert_agent_t *agent)
@@ -189,7 +193,7 @@ cert_status_t staging_promote(cert_agent_t *agent)
     agent->refusals = 0;
     agent->bootstrap_next = false;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
-    erase_slot(agent, old);
+    (void)erase_slot(agent, old);
     return CERT_OK;
 }
 
@@ -215,7 +219,7 @@ void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
     agent->ambiguous = 0;
     boot_guard_clear(agent->port->boot_ram(agent->port->ctx));
     if (store_write_record(agent->port, record) == CERT_OK) {
-        erase_slot(agent, slot);
+        (void)erase_slot(agent, slot);
     } else {
         agent_log(agent, CERT_LOG_ERROR, "store: the commit record could not be written");
     }
@@ -223,8 +227,12 @@ void staging_roll_back(cert_agent_t *agent, cert_status_t code, const char *why)
 
 void staging_forget_rolled_back(cert_agent_t *agent)
 {
-    if (staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL) == CERT_ERR_NOT_FOUND) {
-        erase_slot(agent, store_free_slot(&agent->record));
+    cert_status_t pending = staging_load_pending(agent, CERT_ORIGIN_ROTATION, NULL);
+    bool is_another = pending == CERT_OK || pending == CERT_ERR_UNSUPPORTED;
+    bool is_gone = is_another ||
+                   (pending == CERT_ERR_NOT_FOUND && erase_slot(agent, store_free_slot(&agent->record)));
+    if (!is_gone) {
+        return; /* without its id the next start would take what was rolled back for a staging to complete */
     }
     cert_commit_record_t record = agent->record;
     record.rolled_back_id[0] = '\0';

@@ -99,8 +99,11 @@ static cert_status_t kv_read(void *ctx, const char *key, uint8_t *buf, size_t ca
 }
 
 /** May this change be carried out? Once the power is gone, nothing is. */
-static cert_status_t begin_change(fake_port_t *fake)
+static cert_status_t begin_change(fake_port_t *fake, const char *key)
 {
+    if (fake->unwritable_key != NULL && strcmp(key, fake->unwritable_key) == 0) {
+        return CERT_ERR_STORAGE;
+    }
     if (fake->power_left == 0) {
         fake->power_lost = true;
     }
@@ -118,10 +121,7 @@ static cert_status_t begin_change(fake_port_t *fake)
 static cert_status_t kv_write(void *ctx, const char *key, const uint8_t *data, size_t len)
 {
     fake_port_t *fake = ctx;
-    if (fake->unwritable_key != NULL && strcmp(key, fake->unwritable_key) == 0) {
-        return CERT_ERR_STORAGE;
-    }
-    cert_status_t status = begin_change(fake);
+    cert_status_t status = begin_change(fake, key);
     if (status != CERT_OK) {
         return status;
     }
@@ -141,7 +141,7 @@ static cert_status_t kv_write(void *ctx, const char *key, const uint8_t *data, s
 static cert_status_t kv_erase(void *ctx, const char *key)
 {
     fake_port_t *fake = ctx;
-    cert_status_t status = begin_change(fake);
+    cert_status_t status = begin_change(fake, key);
     fake_value_t *value = fake_port_value(fake, key);
     if (status == CERT_OK && value != NULL) {
         memset(value, 0, sizeof(*value));

@@ -52,7 +52,7 @@ typedef struct {
     unsigned changes;           /* writes and erases carried out */
     cert_status_t read_status;  /* what every read returns, if not CERT_OK */
     cert_status_t write_status; /* what every write and erase returns, if not CERT_OK */
-    const char *unwritable_key; /* the one value that cannot be written; NULL: none */
+    const char *unwritable_key; /* the one value that cannot be written or erased; NULL: none */
     int power_left;             /* changes until the power goes; -1: never */
     bool power_lost;            /* nothing has any effect any more */
     cert_boot_ram_t boot_ram;
