@@ -39,12 +39,7 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
     images = _read_images(directory, entry)
     with _chip(port) as chip:
         mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
-        if entry.mac not in (None, mac):
-            raise FleetError(
-                f"the key of {device_id} was burned into another chip, {entry.mac}",
-                "connect that one",
-                exit_code=2,
-            )
+        _refuse_wrong_chip(manifest, entry, mac)
         if entry.efuse_key is not None and burn_block is not None:
             _burn(chip, directory / entry.efuse_key, burn_block, manifest, entry, mac)
         stub = esptool.run_stub(chip)
@@ -54,6 +49,22 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
     manifest.append(Entry(device_id=device_id, step=Step.FLASHED, at=datetime.now(UTC), mac=mac))
     discard_images(directory, entry)
     return manifest.devices[device_id]
+
+
+def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
+    """One chip for each device and one device for each chip, whatever an interrupted run has left."""
+    if entry.mac not in (None, mac):
+        raise FleetError(
+            f"the key of {entry.device_id} was burned into another chip, {entry.mac}",
+            "connect that one",
+            exit_code=2,
+        )
+    others = (
+        name for name, other in manifest.devices.items() if name != entry.device_id and other.mac == mac
+    )
+    owner = next(others, None)
+    if owner is not None:
+        raise FleetError(f"chip {mac} belongs to {owner}", "connect the next board", exit_code=2)
 
 
 def discard_images(directory: Path, entry: Entry) -> None:

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which chip becomes which device, and what a chip must be for that.
+
+Boards are fakes, but for their eFuses, which are espefuse's virtual ones.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import espefuse
+import esptool
+import pytest
+
+from fleetpki.errors import FleetError
+from fleetpki.factory.flashing import flash
+from fleetpki.factory.manifest import Entry, Image, Manifest, Step
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OFFSET = 0x9000
+SECTOR = 0x1000
+KEY = bytes(range(32))
+
+
+class Board:
+    """A chip with its flash; what it does not know itself, its virtual eFuses answer."""
+
+    def __init__(self, number: int = 1, model: str = "esp32c3") -> None:
+        self.mac = f"02:00:00:00:00:{number:02x}"
+        self.flash = bytearray(b"\xff" * 0x20000)
+        self.fails_in: str | None = None
+        self._efuses = espefuse.get_esp(chip=model, virt=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._efuses, name)
+
+    def read_mac(self) -> tuple[int, ...]:
+        return tuple(bytes.fromhex(self.mac.replace(":", "")))
+
+    def fail(self, where: str) -> None:
+        if self.fails_in == where:
+            raise esptool.FatalError(f"serial lost in {where}")
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Board], Board]:
+    """Connect a board to the port, in place of the one before."""
+    connected: list[Board] = []
+
+    @contextmanager
+    def detect_chip(port: str) -> Iterator[Board]:
+        yield connected[-1]
+
+    def write_flash(board: Board, images: list[tuple[int, bytes]]) -> None:
+        board.fail("write_flash")
+        for offset, content in images:
+            sectors = -(-len(content) // SECTOR) * SECTOR
+            board.flash[offset : offset + sectors] = content.ljust(sectors, b"\xff")
+
+    monkeypatch.setattr(esptool, "detect_chip", detect_chip)
+    monkeypatch.setattr(esptool, "run_stub", lambda board: board)
+    monkeypatch.setattr(esptool, "attach_flash", lambda board: None)
+    monkeypatch.setattr(esptool, "write_flash", write_flash)
+    monkeypatch.setattr(esptool, "reset_chip", lambda board: board.fail("reset_chip"))
+
+    def connect(board: Board) -> Board:
+        connected.append(board)
+        return board
+
+    return connect
+
+
+def store(device_id: str) -> bytes:
+    """The image of a device, two sectors and a bit, with its secret."""
+    return f"secret of {device_id}".encode().ljust(2 * SECTOR + 100, b"\x5a")
+
+
+def make(directory: Path, *device_ids: str, key: bytes | None = None) -> Manifest:
+    """A production run that has made these devices."""
+    manifest = Manifest(directory)
+    for device_id in device_ids:
+        (directory / device_id).mkdir()
+        (directory / device_id / "certs.bin").write_bytes(store(device_id))
+        if key is not None:
+            (directory / device_id / "nvs_hmac.key").write_bytes(key)
+        digest = hashlib.sha256(store(device_id)).hexdigest()
+        manifest.append(
+            Entry(
+                device_id=device_id,
+                step=Step.MADE,
+                at=NOW,
+                images=[Image(file=f"{device_id}/certs.bin", offset=OFFSET, sha256=digest)],
+                efuse_key=f"{device_id}/nvs_hmac.key" if key else None,
+            )
+        )
+    return manifest
+
+
+def in_flash(board: Board, device_id: str) -> bool:
+    """Whether the board holds the device's image."""
+    content = store(device_id)
+    return board.flash[OFFSET : OFFSET + len(content)] == content
+
+
+def test_a_chip_becomes_the_device_and_the_images_are_deleted(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    entry = flash(tmp_path, manifest, "sensor-1", "port", None)
+    assert (entry.step, entry.mac) == (Step.FLASHED, board.mac)
+    assert in_flash(board, "sensor-1")
+    assert not (tmp_path / "sensor-1").exists()
+
+
+def test_a_board_left_at_the_port_does_not_become_the_next_device_too(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", "sensor-2")
+    board = connect(Board())
+    flash(tmp_path, manifest, "sensor-1", "port", None)
+    with pytest.raises(FleetError, match=f"chip {board.mac} belongs to sensor-1") as refusal:
+        flash(tmp_path, manifest, "sensor-2", "port", None)
+    assert "connect the next board" in refusal.value.hint
+    assert in_flash(board, "sensor-1")
+    assert Manifest(tmp_path).devices["sensor-2"].step == Step.MADE
+    assert (tmp_path / "sensor-2" / "certs.bin").exists()
