@@ -23,7 +23,7 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
     """Make the chip at the serial port this device, then delete its images: the chip alone holds its secrets.
 
     ``burn_block`` is the eFuse key block for the key of its encrypted store. Burning cannot be undone; what
-    is about to be burned, and into which chip, is noted first, so that a run can be repeated.
+    is about to be done, and to which chip, is noted first, so that a run can be repeated.
     """
     entry = manifest.devices.get(device_id)
     if entry is None:
@@ -44,9 +44,11 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
             _burn(chip, directory / entry.efuse_key, burn_block, manifest, entry, mac)
         stub = esptool.run_stub(chip)
         esptool.attach_flash(stub)
+        _note(manifest, entry, Step.FLASHING, mac)
         esptool.write_flash(stub, images)
-        esptool.reset_chip(stub)
-    manifest.append(Entry(device_id=device_id, step=Step.FLASHED, at=datetime.now(UTC), mac=mac))
+        _note(manifest, entry, Step.FLASHED, mac)
+        with contextlib.suppress(esptool.FatalError, SerialException):
+            esptool.reset_chip(stub)  # a chip that stays in its boot loader is the device all the same
     discard_images(directory, entry)
     return manifest.devices[device_id]
 
@@ -55,8 +57,8 @@ def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
     """One chip for each device and one device for each chip, whatever an interrupted run has left."""
     if entry.mac not in (None, mac):
         raise FleetError(
-            f"the key of {entry.device_id} was burned into another chip, {entry.mac}",
-            "connect that one",
+            f"{entry.device_id} was begun with another chip, {entry.mac}",
+            "connect that one; if it is broken, give the id of another device",
             exit_code=2,
         )
     others = (
@@ -65,6 +67,11 @@ def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
     owner = next(others, None)
     if owner is not None:
         raise FleetError(f"chip {mac} belongs to {owner}", "connect the next board", exit_code=2)
+
+
+def _note(manifest: Manifest, entry: Entry, step: Step, mac: str) -> None:
+    """Before each change of a chip, so that a run that breaks off in it is known to have begun."""
+    manifest.append(Entry(device_id=entry.device_id, step=step, at=datetime.now(UTC), mac=mac))
 
 
 def discard_images(directory: Path, entry: Entry) -> None:
@@ -113,12 +120,12 @@ def _chip(port: str) -> Iterator[esptool.ESPLoader]:
 def _burn(chip: esptool.ESPLoader, key: Path, block: int, manifest: Manifest, entry: Entry, mac: str) -> None:
     commands = espefuse.init_commands(esp=chip, do_not_confirm=True)
     purpose = commands.efuses[f"KEY_PURPOSE_{block}"].get()
-    if entry.step == Step.BURNING and purpose == _PURPOSE:
+    if entry.step != Step.MADE and purpose == _PURPOSE:
         return  # an earlier run burned it and did not get further
     if purpose != "USER":
         raise FleetError(
             f"eFuse key block {block} of this chip is in use ({purpose})", "choose a free block", exit_code=2
         )
-    manifest.append(Entry(device_id=entry.device_id, step=Step.BURNING, at=datetime.now(UTC), mac=mac))
+    _note(manifest, entry, Step.BURNING, mac)
     with key.open("rb") as file:
         commands.burn_key([f"BLOCK_KEY{block}"], [file], [_PURPOSE])

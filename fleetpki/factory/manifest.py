@@ -21,6 +21,7 @@ class Step(StrEnum):
 
     MADE = "made"
     BURNING = "burning"
+    FLASHING = "flashing"
     FLASHED = "flashed"
 
 

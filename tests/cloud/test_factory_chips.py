@@ -129,3 +129,53 @@ def test_a_board_left_at_the_port_does_not_become_the_next_device_too(
     assert in_flash(board, "sensor-1")
     assert Manifest(tmp_path).devices["sensor-2"].step == Step.MADE
     assert (tmp_path / "sensor-2" / "certs.bin").exists()
+
+
+def test_a_device_that_may_be_in_one_chip_is_not_written_into_another(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    first = connect(Board(1))
+    first.fails_in = "write_flash"
+    with pytest.raises(FleetError, match="serial lost"):
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+    again = Manifest(tmp_path)
+    assert (again.devices["sensor-1"].step, again.devices["sensor-1"].mac) == (Step.FLASHING, first.mac)
+    second = connect(Board(2))
+    with pytest.raises(FleetError, match=f"sensor-1 was begun with another chip, {first.mac}"):
+        flash(tmp_path, again, "sensor-1", "port", None)
+    assert not in_flash(second, "sensor-1")
+
+
+def test_flashing_that_broke_off_is_repeated_with_the_same_chip(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    board.fails_in = "write_flash"
+    with pytest.raises(FleetError, match="serial lost"):
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+    board.fails_in = None
+    assert flash(tmp_path, manifest, "sensor-1", "port", None).step == Step.FLASHED
+    assert in_flash(board, "sensor-1")
+
+
+def test_a_board_with_half_a_device_does_not_become_another_one(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", "sensor-2")
+    board = connect(Board())
+    board.fails_in = "write_flash"
+    with pytest.raises(FleetError, match="serial lost"):
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+    with pytest.raises(FleetError, match=f"chip {board.mac} belongs to sensor-1"):
+        flash(tmp_path, manifest, "sensor-2", "port", None)
+
+
+def test_a_chip_that_was_written_is_the_device_even_if_it_does_not_restart(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    connect(Board()).fails_in = "reset_chip"
+    assert flash(tmp_path, manifest, "sensor-1", "port", None).step == Step.FLASHED
+    assert not (tmp_path / "sensor-1").exists()

@@ -193,4 +193,4 @@ def test_a_file_that_names_a_device_twice_is_refused(layout: Layout, tmp_path: P
 def test_status_tells_how_far_the_run_is(layout: Layout) -> None:
     make(layout, "--count", "2")
     outcome = run_cli("factory", "status", "--out", layout.directory.parent / "production", "--json")
-    assert outcome.data["counts"] == {"made": 2, "burning": 0, "flashed": 0}
+    assert outcome.data["counts"] == {"made": 2, "burning": 0, "flashing": 0, "flashed": 0}
