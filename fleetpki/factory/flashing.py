@@ -7,16 +7,15 @@ import hashlib
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-import espefuse
 import esptool
 from serial import SerialException
 
 from fleetpki.errors import FleetError
+from fleetpki.factory.efuses import KeyBlock
 from fleetpki.factory.manifest import Entry, Manifest, Step
-
-_PURPOSE = "HMAC_UP"
 
 
 def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_block: int | None) -> Entry:
@@ -25,6 +24,29 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
     ``burn_block`` is the eFuse key block for the key of its encrypted store. Burning cannot be undone; what
     is about to be done, and to which chip, is noted first, so that a run can be repeated.
     """
+    entry = _waiting(manifest, device_id, burn_block)
+    images = _read_images(directory, entry)
+    key = _read(directory / entry.efuse_key) if entry.efuse_key is not None else None
+    with _chip(port) as chip:
+        mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
+        note = partial(_note, manifest, device_id, mac, burn_block)
+        _refuse_wrong_chip(manifest, entry, mac)
+        if burn_block is not None and key is not None and not _is_burned(chip, entry, burn_block, key):
+            note(Step.BURNING)
+            KeyBlock(chip, burn_block).burn(key)
+        stub = esptool.run_stub(chip)
+        esptool.attach_flash(stub)
+        note(Step.FLASHING)
+        esptool.write_flash(stub, images)
+        note(Step.FLASHED)
+        with contextlib.suppress(esptool.FatalError, SerialException):
+            esptool.reset_chip(stub)  # a chip that stays in its boot loader is the device all the same
+    discard_images(directory, entry)
+    return manifest.devices[device_id]
+
+
+def _waiting(manifest: Manifest, device_id: str, burn_block: int | None) -> Entry:
+    """The device, if it waits to be flashed with this block."""
     entry = manifest.devices.get(device_id)
     if entry is None:
         raise FleetError(f"{device_id} is not in the manifest", "see 'fleetpki factory status'", exit_code=2)
@@ -36,21 +58,13 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
             "give or leave out --burn-block",
             exit_code=2,
         )
-    images = _read_images(directory, entry)
-    with _chip(port) as chip:
-        mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
-        _refuse_wrong_chip(manifest, entry, mac)
-        if entry.efuse_key is not None and burn_block is not None:
-            _burn(chip, directory / entry.efuse_key, burn_block, manifest, entry, mac)
-        stub = esptool.run_stub(chip)
-        esptool.attach_flash(stub)
-        _note(manifest, entry, Step.FLASHING, mac)
-        esptool.write_flash(stub, images)
-        _note(manifest, entry, Step.FLASHED, mac)
-        with contextlib.suppress(esptool.FatalError, SerialException):
-            esptool.reset_chip(stub)  # a chip that stays in its boot loader is the device all the same
-    discard_images(directory, entry)
-    return manifest.devices[device_id]
+    if entry.efuse_block not in (None, burn_block):
+        raise FleetError(
+            f"the key of {device_id} goes into eFuse block {entry.efuse_block}, where its burning was begun",
+            f"give --burn-block {entry.efuse_block}",
+            exit_code=2,
+        )
+    return entry
 
 
 def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
@@ -69,9 +83,21 @@ def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
         raise FleetError(f"chip {mac} belongs to {owner}", "connect the next board", exit_code=2)
 
 
-def _note(manifest: Manifest, entry: Entry, step: Step, mac: str) -> None:
+def _note(manifest: Manifest, device_id: str, mac: str, burn_block: int | None, step: Step) -> None:
     """Before each change of a chip, so that a run that breaks off in it is known to have begun."""
-    manifest.append(Entry(device_id=entry.device_id, step=step, at=datetime.now(UTC), mac=mac))
+    manifest.append(
+        Entry(device_id=device_id, step=step, at=datetime.now(UTC), mac=mac, efuse_block=burn_block)
+    )
+
+
+def _is_burned(chip: esptool.ESPLoader, entry: Entry, number: int, key: bytes) -> bool:
+    """Whether an earlier run has burned the key, and else whether the block can take it."""
+    block = KeyBlock(chip, number)
+    begun = entry.efuse_block == number
+    if begun and block.sealed:
+        return True
+    block.require_room(begun=key if begun else None)
+    return False
 
 
 def discard_images(directory: Path, entry: Entry) -> None:
@@ -86,12 +112,7 @@ def discard_images(directory: Path, entry: Entry) -> None:
 def _read_images(directory: Path, entry: Entry) -> list[tuple[int, bytes]]:
     images = []
     for image in entry.images:
-        try:
-            content = (directory / image.file).read_bytes()
-        except OSError as error:
-            raise FleetError(
-                f"cannot read {directory / image.file}: {error.strerror}", exit_code=2
-            ) from error
+        content = _read(directory / image.file)
         if hashlib.sha256(content).hexdigest() != image.sha256:
             raise FleetError(
                 f"{directory / image.file} is not what the manifest says",
@@ -100,6 +121,13 @@ def _read_images(directory: Path, entry: Entry) -> list[tuple[int, bytes]]:
             )
         images.append((image.offset, content))
     return images
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FleetError(f"cannot read {path}: {error.strerror}", exit_code=2) from error
 
 
 @contextlib.contextmanager
@@ -115,17 +143,3 @@ def _chip(port: str) -> Iterator[esptool.ESPLoader]:
                 "check cable and port, and hold BOOT while the board resets",
                 exit_code=4,
             ) from error
-
-
-def _burn(chip: esptool.ESPLoader, key: Path, block: int, manifest: Manifest, entry: Entry, mac: str) -> None:
-    commands = espefuse.init_commands(esp=chip, do_not_confirm=True)
-    purpose = commands.efuses[f"KEY_PURPOSE_{block}"].get()
-    if entry.step != Step.MADE and purpose == _PURPOSE:
-        return  # an earlier run burned it and did not get further
-    if purpose != "USER":
-        raise FleetError(
-            f"eFuse key block {block} of this chip is in use ({purpose})", "choose a free block", exit_code=2
-        )
-    _note(manifest, entry, Step.BURNING, mac)
-    with key.open("rb") as file:
-        commands.burn_key([f"BLOCK_KEY{block}"], [file], [_PURPOSE])

@@ -47,6 +47,9 @@ class Entry(BaseModel):
     efuse_key: str | None = None
     """File with the key to burn into an eFuse block of purpose HMAC_UP."""
     mac: str | None = None
+    """Of the chip, from before the first change to it."""
+    efuse_block: int | None = None
+    """The chip's key block for that key, from before it is burned."""
 
 
 class Manifest:

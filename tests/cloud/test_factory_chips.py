@@ -6,9 +6,11 @@ Boards are fakes, but for their eFuses, which are espefuse's virtual ones.
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 
 from fleetpki.errors import FleetError
 from fleetpki.factory.flashing import flash
-from fleetpki.factory.manifest import Entry, Image, Manifest, Step
+from fleetpki.factory.manifest import NAME, Entry, Image, Manifest, Step
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OFFSET = 0x9000
@@ -179,3 +181,180 @@ def test_a_chip_that_was_written_is_the_device_even_if_it_does_not_restart(
     connect(Board()).fails_in = "reset_chip"
     assert flash(tmp_path, manifest, "sensor-1", "port", None).step == Step.FLASHED
     assert not (tmp_path / "sensor-1").exists()
+
+
+def efuses(board: Board) -> Any:
+    """The board's eFuses, to read and to burn."""
+    return espefuse.init_commands(esp=board, do_not_confirm=True)
+
+
+def test_a_key_is_burned_sealed_and_its_block_noted(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    flash(tmp_path, manifest, "sensor-1", "port", 1)
+    block, purpose = efuses(board).efuses["BLOCK_KEY1"], efuses(board).efuses["KEY_PURPOSE_1"]
+    assert (block.is_readable(), block.is_writeable(), purpose.get()) == (False, False, "HMAC_UP")
+    assert Manifest(tmp_path).devices["sensor-1"].efuse_block == 1
+    assert not (tmp_path / "sensor-1").exists()
+
+
+def begun(manifest: Manifest, board: Board, step: Step, block: int | None = None) -> None:
+    """An earlier run broke off in this step, with this board."""
+    manifest.append(Entry(device_id="sensor-1", step=step, at=NOW, mac=board.mac, efuse_block=block))
+
+
+def put(board: Board, content: bytes) -> None:
+    """Content in block 1 with nothing protected, as a burn leaves it that broke off after its first half."""
+    efuses(board).burn_block_data(["BLOCK_KEY1"], [io.BytesIO(content)])
+
+
+def seal(board: Board, block: int, purpose: str = "HMAC_UP") -> None:
+    """A key in the block, burned as it should be."""
+    efuses(board).burn_key([f"BLOCK_KEY{block}"], [io.BytesIO(KEY)], [purpose])
+
+
+@pytest.mark.parametrize("step", [Step.BURNING, Step.FLASHING])
+def test_a_key_that_an_earlier_run_has_burned_is_not_burned_again(
+    tmp_path: Path, connect: Callable[[Board], Board], step: Step
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    seal(board, 1)
+    begun(manifest, board, step, 1)
+    assert flash(tmp_path, manifest, "sensor-1", "port", 1).step == Step.FLASHED
+
+
+@pytest.mark.parametrize("content", [bytes(32), KEY], ids=["not begun", "key written, not sealed"])
+def test_a_burn_that_broke_off_is_brought_to_its_end(
+    tmp_path: Path, connect: Callable[[Board], Board], content: bytes
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    if any(content):
+        put(board, content)
+    begun(manifest, board, Step.BURNING, 1)
+    flash(tmp_path, manifest, "sensor-1", "port", 1)
+    assert not efuses(board).efuses["BLOCK_KEY1"].is_readable()
+
+
+def test_a_burn_is_repeated_with_its_own_block_only(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    seal(board, 2)
+    begun(manifest, board, Step.BURNING, 1)
+    with pytest.raises(FleetError, match="the key of sensor-1 goes into eFuse block 1") as refusal:
+        flash(tmp_path, manifest, "sensor-1", "port", 2)
+    assert "--burn-block 1" in refusal.value.hint
+
+
+@pytest.mark.parametrize("step", [Step.MADE, Step.BURNING])
+def test_a_sealed_key_nobody_noted_is_somebody_elses(
+    tmp_path: Path, connect: Callable[[Board], Board], step: Step
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    seal(board, 1)
+    if step != Step.MADE:
+        begun(manifest, board, step)  # as older versions did, without the block
+    with pytest.raises(FleetError, match="in use, with purpose HMAC_UP"):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+
+
+def test_a_key_that_software_can_read_is_not_the_devices(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    efuses(board).burn_key(["BLOCK_KEY1"], [io.BytesIO(KEY)], ["HMAC_UP"], no_read_protect=True)
+    begun(manifest, board, Step.BURNING, 1)
+    with pytest.raises(FleetError, match="in use, with purpose HMAC_UP"):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+
+
+def lock_read_protection(board: Board) -> None:
+    efuses(board).write_protect_efuse(["RD_DIS"])
+
+
+def fill_the_block(board: Board) -> None:
+    put(board, b"\x01" * 32)
+
+
+def protect_the_block(board: Board) -> None:
+    efuses(board).write_protect_efuse(["BLOCK_KEY1"])
+
+
+def hide_the_block(board: Board) -> None:
+    efuses(board).burn_efuse({"RD_DIS": 0b10})
+
+
+def fix_the_purpose(board: Board) -> None:
+    efuses(board).write_protect_efuse(["KEY_PURPOSE_1"])
+
+
+def use_the_block(board: Board) -> None:
+    seal(board, 1, "HMAC_DOWN_JTAG")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (lock_read_protection, "lets no key be protected"),
+        (fill_the_block, "not empty"),
+        (protect_the_block, "it is protected"),
+        (hide_the_block, "it is protected"),
+        (fix_the_purpose, "it is protected"),
+        (use_the_block, "in use, with purpose HMAC_DOWN_JTAG"),
+    ],
+)
+def test_a_block_that_cannot_keep_the_key_is_refused_before_anything_is_noted(
+    tmp_path: Path, connect: Callable[[Board], Board], prepare: Callable[[Board], None], reason: str
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    prepare(board)
+    with pytest.raises(FleetError, match=reason):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+    assert Manifest(tmp_path).devices["sensor-1"].step == Step.MADE
+
+
+@pytest.mark.parametrize("model", ["esp32", "esp32c2", "esp32c61"])
+def test_a_chip_without_hmac_is_refused_with_what_to_do(
+    tmp_path: Path, connect: Callable[[Board], Board], model: str
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    connect(Board(model=model))
+    with pytest.raises(FleetError, match="has no eFuse block 1 for keys") as refusal:
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+    assert "--encryption flash" in refusal.value.hint
+    assert Manifest(tmp_path).devices["sensor-1"].step == Step.MADE
+
+
+def test_a_key_that_was_burned_but_not_sealed_ends_it(
+    tmp_path: Path, connect: Callable[[Board], Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    commands = type(efuses(board))
+    monkeypatch.setattr(commands, "burn_key", partialmethod(commands.burn_key, no_read_protect=True))
+    with pytest.raises(FleetError, match="eFuse block 1 is not protected"):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+    assert not in_flash(board, "sensor-1")
+
+
+def test_a_manifest_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(
+        '{"device_id":"sensor-1","step":"burning","at":"2026-01-01T00:00:00Z","mac":"02:00:00:00:00:01"}\n'
+    )
+    assert Manifest(tmp_path).devices["sensor-1"].efuse_block is None
+
+
+def test_a_key_file_that_is_gone_is_named(tmp_path: Path, connect: Callable[[Board], Board]) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    (tmp_path / "sensor-1" / "nvs_hmac.key").unlink()
+    connect(Board())
+    with pytest.raises(FleetError, match=r"cannot read .*nvs_hmac\.key"):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
