@@ -17,6 +17,9 @@ from fleetpki.errors import FleetError
 from fleetpki.factory.efuses import KeyBlock
 from fleetpki.factory.manifest import Entry, Manifest, Step
 
+_SECTOR = 0x1000
+_ERASED = b"\xff" * _SECTOR
+
 
 def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_block: int | None) -> Entry:
     """Make the chip at the serial port this device, then delete its images: the chip alone holds its secrets.
@@ -28,14 +31,19 @@ def flash(directory: Path, manifest: Manifest, device_id: str, port: str, burn_b
     images = _read_images(directory, entry)
     key = _read(directory / entry.efuse_key) if entry.efuse_key is not None else None
     with _chip(port) as chip:
+        _refuse_locked(chip)
         mac = ":".join(f"{byte:02x}" for byte in chip.read_mac())
         note = partial(_note, manifest, device_id, mac, burn_block)
         _refuse_wrong_chip(manifest, entry, mac)
-        if burn_block is not None and key is not None and not _is_burned(chip, entry, burn_block, key):
-            note(Step.BURNING)
-            KeyBlock(chip, burn_block).burn(key)
+        if burn_block is not None and key is not None and _is_burned(chip, entry, burn_block, key):
+            key = None
         stub = esptool.run_stub(chip)
         esptool.attach_flash(stub)
+        if entry.step == Step.MADE:  # one that was begun may have started in between, and changed its store
+            _refuse_used_flash(stub, images, mac, port)
+        if burn_block is not None and key is not None:
+            note(Step.BURNING)
+            KeyBlock(stub, burn_block).burn(key)
         note(Step.FLASHING)
         esptool.write_flash(stub, images)
         note(Step.FLASHED)
@@ -67,6 +75,23 @@ def _waiting(manifest: Manifest, device_id: str, burn_block: int | None) -> Entr
     return entry
 
 
+def _refuse_locked(chip: esptool.ESPLoader) -> None:
+    """What is written into an encrypted flash from outside is read as garbage; esptool would write it."""
+    if chip.secure_download_mode:  # first, as nothing else it says could be relied on
+        lock = "secure download mode"
+    elif chip.get_flash_encryption_enabled():
+        lock = "flash encryption"
+    elif chip.get_secure_boot_enabled():
+        lock = "secure boot"
+    else:
+        return
+    raise FleetError(
+        f"this chip cannot become a device: {lock} is on",
+        "connect another board, on which no firmware has switched that on yet",
+        exit_code=2,
+    )
+
+
 def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
     """One chip for each device and one device for each chip, whatever an interrupted run has left."""
     if entry.mac not in (None, mac):
@@ -81,6 +106,21 @@ def _refuse_wrong_chip(manifest: Manifest, entry: Entry, mac: str) -> None:
     owner = next(others, None)
     if owner is not None:
         raise FleetError(f"chip {mac} belongs to {owner}", "connect the next board", exit_code=2)
+
+
+def _refuse_used_flash(stub: esptool.ESPLoader, images: list[tuple[int, bytes]], mac: str, port: str) -> None:
+    """What lies where the images go may be another device; firmware lies elsewhere."""
+    for start, image in images:
+        size = -(-len(image) // _SECTOR) * _SECTOR
+        present, wanted = esptool.read_flash(stub, start, size, no_progress=True), image.ljust(size, b"\xff")
+        for at in range(0, size, _SECTOR):
+            if present[at : at + _SECTOR] not in (_ERASED, wanted[at : at + _SECTOR]):
+                raise FleetError(
+                    f"chip {mac} has something in its flash at {start + at:#x}, where an image goes",
+                    "connect a new board; or, if this one is no device and holds nothing you need: "
+                    f"esptool --port {port} erase-flash",
+                    exit_code=2,
+                )
 
 
 def _note(manifest: Manifest, device_id: str, mac: str, burn_block: int | None, step: Step) -> None:

@@ -35,6 +35,7 @@ class Board:
         self.mac = f"02:00:00:00:00:{number:02x}"
         self.flash = bytearray(b"\xff" * 0x20000)
         self.fails_in: str | None = None
+        self.secure_download_mode = self.flash_encryption = self.secure_boot = False
         self._efuses = espefuse.get_esp(chip=model, virt=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -42,6 +43,12 @@ class Board:
 
     def read_mac(self) -> tuple[int, ...]:
         return tuple(bytes.fromhex(self.mac.replace(":", "")))
+
+    def get_flash_encryption_enabled(self) -> bool:
+        return self.flash_encryption
+
+    def get_secure_boot_enabled(self) -> bool:
+        return self.secure_boot
 
     def fail(self, where: str) -> None:
         if self.fails_in == where:
@@ -57,6 +64,9 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Board], Board]:
     def detect_chip(port: str) -> Iterator[Board]:
         yield connected[-1]
 
+    def read_flash(board: Board, address: int, size: int, *, no_progress: bool) -> bytes:
+        return bytes(board.flash[address : address + size])
+
     def write_flash(board: Board, images: list[tuple[int, bytes]]) -> None:
         board.fail("write_flash")
         for offset, content in images:
@@ -66,6 +76,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Board], Board]:
     monkeypatch.setattr(esptool, "detect_chip", detect_chip)
     monkeypatch.setattr(esptool, "run_stub", lambda board: board)
     monkeypatch.setattr(esptool, "attach_flash", lambda board: None)
+    monkeypatch.setattr(esptool, "read_flash", read_flash)
     monkeypatch.setattr(esptool, "write_flash", write_flash)
     monkeypatch.setattr(esptool, "reset_chip", lambda board: board.fail("reset_chip"))
 
@@ -358,3 +369,92 @@ def test_a_key_file_that_is_gone_is_named(tmp_path: Path, connect: Callable[[Boa
     connect(Board())
     with pytest.raises(FleetError, match=r"cannot read .*nvs_hmac\.key"):
         flash(tmp_path, manifest, "sensor-1", "port", 1)
+
+
+@pytest.mark.parametrize(
+    ("lock", "reason"),
+    [
+        ("secure_download_mode", "secure download mode"),
+        ("flash_encryption", "flash encryption"),
+        ("secure_boot", "secure boot"),
+    ],
+)
+def test_a_chip_that_was_locked_already_is_refused(
+    tmp_path: Path, connect: Callable[[Board], Board], lock: str, reason: str
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    setattr(board, lock, True)
+    with pytest.raises(FleetError, match=f"{reason} is on") as refusal:
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+    assert "connect another board" in refusal.value.hint
+    assert not in_flash(board, "sensor-1")
+    assert Manifest(tmp_path).devices["sensor-1"].step == Step.MADE
+
+
+def test_nothing_is_asked_of_a_chip_in_secure_download_mode(
+    tmp_path: Path, connect: Callable[[Board], Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    connect(Board()).secure_download_mode = True
+    monkeypatch.setattr(Board, "read_mac", lambda board: pytest.fail("its answer would mean nothing"))
+    with pytest.raises(FleetError, match="secure download mode is on"):
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+
+
+@pytest.mark.parametrize("at", [OFFSET, OFFSET + SECTOR, OFFSET + 3 * SECTOR - 1])
+def test_a_board_with_something_else_where_the_images_go_is_refused(
+    tmp_path: Path, connect: Callable[[Board], Board], at: int
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    board.flash[at] = 0x7F
+    sector = at // SECTOR * SECTOR
+    with pytest.raises(
+        FleetError, match=f"chip {board.mac} has something in its flash at {sector:#x}"
+    ) as refusal:
+        flash(tmp_path, manifest, "sensor-1", "port", None)
+    assert "esptool --port port erase-flash" in refusal.value.hint
+    assert board.flash[at] == 0x7F
+    assert Manifest(tmp_path).devices["sensor-1"].step == Step.MADE
+
+
+def test_a_board_with_a_used_flash_gets_no_key_burned(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1", key=KEY)
+    board = connect(Board())
+    board.flash[OFFSET] = 0
+    with pytest.raises(FleetError, match="has something in its flash"):
+        flash(tmp_path, manifest, "sensor-1", "port", 1)
+    assert efuses(board).efuses["KEY_PURPOSE_1"].get() == "USER"
+
+
+def test_firmware_elsewhere_in_the_flash_is_left_alone(
+    tmp_path: Path, connect: Callable[[Board], Board]
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    board.flash[OFFSET - 1] = board.flash[OFFSET + 3 * SECTOR] = 0xE9
+    flash(tmp_path, manifest, "sensor-1", "port", None)
+    assert board.flash[OFFSET - 1] == board.flash[OFFSET + 3 * SECTOR] == 0xE9
+
+
+def test_what_is_in_the_flash_already_may_stay(tmp_path: Path, connect: Callable[[Board], Board]) -> None:
+    """An image that the devices of a batch share may have come with the firmware."""
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    board.flash[OFFSET + SECTOR : OFFSET + 2 * SECTOR] = store("sensor-1")[SECTOR : 2 * SECTOR]
+    assert flash(tmp_path, manifest, "sensor-1", "port", None).step == Step.FLASHED
+
+
+@pytest.mark.parametrize("step", [Step.BURNING, Step.FLASHING])
+def test_a_device_that_was_begun_may_have_started_in_between(
+    tmp_path: Path, connect: Callable[[Board], Board], step: Step
+) -> None:
+    manifest = make(tmp_path, "sensor-1")
+    board = connect(Board())
+    board.flash[OFFSET] = 0
+    begun(manifest, board, step)
+    flash(tmp_path, manifest, "sensor-1", "port", None)
+    assert in_flash(board, "sensor-1")
