@@ -56,7 +56,7 @@ def channels(settings: AlertSettings) -> dict[str, Channel]:
 
 
 async def deliver(ctx: Context, channels: Mapping[str, Channel]) -> int:
-    """Tell what waits; how much got through. One channel's failure holds up no other."""
+    """Tell what waits; how much got through. One channel's failure holds up no other, nor does odd news."""
     told = await asyncio.gather(*(_deliver_by(ctx, name, channel) for name, channel in channels.items()))
     return sum(told)
 
@@ -65,14 +65,30 @@ async def _deliver_by(ctx: Context, name: str, channel: Channel) -> int:
     taken = await asyncio.to_thread(_take, ctx, name)
     if not taken:
         return 0
+    told: list[int] = []
     try:
-        await channel.tell(list(taken.values()))
+        await _tell(channel, taken, list(taken), told)
     except DeliveryError as error:
         log.error("alerts do not get through by %s: %s; they wait for the next round", name, error)  # noqa: TRY400
-        await asyncio.to_thread(_give_back, ctx, list(taken))
-        return 0
-    await asyncio.to_thread(_forget, ctx, list(taken))
-    return len(taken)
+    await asyncio.to_thread(_settle, ctx, told, list(taken.keys() - told))
+    return len(told)
+
+
+async def _tell(channel: Channel, taken: Mapping[int, News], notices: Sequence[int], told: list[int]) -> None:
+    """Tell these; when the channel fails in a way it should not, in halves: all but what it fails over."""
+    try:
+        await channel.tell([taken[notice] for notice in notices])
+    except DeliveryError:
+        raise
+    except Exception:
+        if len(notices) == 1:
+            log.exception("this alert cannot be told; it is tried again: %s", taken[notices[0]].to_text())
+            return
+        middle = len(notices) // 2
+        await _tell(channel, taken, notices[:middle], told)
+        await _tell(channel, taken, notices[middle:], told)
+    else:
+        told += notices
 
 
 def _take(ctx: Context, channel: str) -> dict[int, News]:
@@ -89,14 +105,11 @@ def _take(ctx: Context, channel: str) -> dict[int, News]:
         return {notice.id: News.of(notice.alert, notice.event) for notice in notices}
 
 
-def _give_back(ctx: Context, notices: Sequence[int]) -> None:
+def _settle(ctx: Context, told: Sequence[int], untold: Sequence[int]) -> None:
+    """Forget what was told, give back what was not."""
     with ctx.transaction(_ACTOR, "tell", "alerts") as tx:
-        tx.session.execute(update(AlertNotice).where(AlertNotice.id.in_(notices)).values(leased_until=None))
-
-
-def _forget(ctx: Context, notices: Sequence[int]) -> None:
-    with ctx.transaction(_ACTOR, "tell", "alerts") as tx:
-        tx.session.execute(delete(AlertNotice).where(AlertNotice.id.in_(notices)))
+        tx.session.execute(delete(AlertNotice).where(AlertNotice.id.in_(told)))
+        tx.session.execute(update(AlertNotice).where(AlertNotice.id.in_(untold)).values(leased_until=None))
 
 
 def _secret(path: Path) -> bytes:

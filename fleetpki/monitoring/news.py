@@ -36,7 +36,7 @@ class News:
     def to_text(self) -> str:
         """One line for people."""
         word = "over" if self.event == AlertEvent.CLEARED else self.severity
-        return f"{word}: {self.subject}: {self.kind}: {self.message}"
+        return " ".join(f"{word}: {self.subject}: {self.kind}: {self.message}".split())
 
 
 class Channel(Protocol):

@@ -18,8 +18,8 @@ MAX_MESSAGE = 8192
 #: Printable ASCII but blank, quote and backslash: it comes back in messages, logs and tables.
 _REQUEST_ID = r"^[!#-\[\]-~]{1,64}$"
 RequestId = Annotated[str, Field(pattern=_REQUEST_ID)]
-#: No control characters: an operator's terminal will show it.
-HarmlessText = Annotated[str, Field(max_length=512, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+#: One line without control characters: an operator's terminal and mail will show it.
+HarmlessText = Annotated[str, Field(max_length=512, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]*$")]
 CertificateId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -87,6 +87,25 @@ class TestDelivery:
         assert told == [1, 0, 1, 0]
         assert broken.heard == fine.heard
 
+    async def test_an_alert_that_a_channel_fails_over_holds_up_neither_others_nor_other_channels(
+        self, two_channels: Context
+    ) -> None:
+        class Choking(Listener):
+            async def tell(self, news: Sequence[News]) -> None:
+                if any(each.subject == "sensor-1" for each in news):
+                    raise ValueError("cannot be put in words")
+                await super().tell(news)
+
+        choking, fine = Choking(), Listener()
+        ways = {"webhook": choking, "log": fine}
+        for number in range(7):
+            set_alerts(two_channels, f"sensor-{number}", SILENT)
+        assert [await deliver(two_channels, ways) for _ in range(2)] == [7 + 6, 0]
+        set_alerts(two_channels, "sensor-8", SILENT)
+        assert await deliver(two_channels, ways) == 2
+        assert set(fine.heard) - set(choking.heard) == {("sensor-1", "raised", "warning")}
+        assert await deliver(two_channels, {"webhook": Listener()}) == 1
+
     async def test_two_tellers_at_once_tell_once(self, ctx: Context) -> None:
         listener = Listener()
         for number in range(20):
@@ -264,6 +283,19 @@ class TestMail:
         assert message["Subject"].startswith("fleetpki: warning: sensor-1: silent")
         assert "(and 1 more)" in message["Subject"].replace("\n", "")
         assert message.get_payload().count("sensor-1") == 2  # type: ignore[union-attr]
+
+    async def test_whatever_an_alert_says_is_one_line(
+        self, server: tuple[Callable[..., Mail], Mailbox]
+    ) -> None:
+        mail, mailbox = server
+        breaks = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+        await mail().tell([replace(NEWS, message=f"a{breaks}Bcc: eve@example.com")])
+        (envelope,) = mailbox.envelopes
+        assert isinstance(envelope.content, bytes)
+        message = message_from_bytes(envelope.content)
+        assert message["Subject"] == "fleetpki: warning: sensor-1: silent: a Bcc: eve@example.com"
+        assert message["Bcc"] is None
+        assert message.get_payload() == "warning: sensor-1: silent: a Bcc: eve@example.com\r\n"
 
     @pytest.mark.parametrize(
         "changes", [{"ca_file": None}, {"starttls": False}, {"user": "mallory"}, {"password_file": None}]
