@@ -159,7 +159,7 @@ async def _every(period_s: float, what: str, work: Callable[[], object]) -> None
 
 def _collect(context: Context) -> None:
     if collected := lifecycle.collect_unactivated(context):
-        log.info("revoked %d certificates that were never used", collected)
+        log.info("ended %d certificates, rotations and OCSP signers whose time was over", collected)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from fleetpki.lifecycle import revocation_lists
 from fleetpki.lifecycle.context import Context
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
@@ -29,6 +30,9 @@ _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _CLOCK_TOLERANCE = 5 * _MINUTE
 _AUDIT_SAMPLE = 100
+
+#: A list that was not renewed twice. What it lacks, a key mostly, OCSP lacks too, and its signers end sooner.
+_LIST_IS_OLD = revocation_lists.VALIDITY - 2 * revocation_lists.REFRESH
 
 #: As the index says it: a bound parameter would not let the database use that.
 _OF_CLOUD = text("certificates.role IN ('broker', 'service')")
@@ -108,7 +112,8 @@ def _monitor(ctx: Context, session: Session) -> Iterator[Finding]:
 def _authorities(ctx: Context, session: Session) -> Iterator[Finding]:
     now = ctx.clock()
     in_use = Authority.state.in_((AuthorityState.ACTIVE, AuthorityState.RETIRING))
-    for authority in session.scalars(select(Authority).where(in_use).order_by(Authority.name)):
+    ours = select(Authority).where(in_use, Authority.kind != AuthorityKind.OCSP)
+    for authority in session.scalars(ours.order_by(Authority.name)):
         warning, critical = _limits(ctx, authority)
         level = left(authority.not_after, now, warning, critical)
         message = f"valid until {authority.not_after:%Y-%m-%d}"
@@ -117,8 +122,6 @@ def _authorities(ctx: Context, session: Session) -> Iterator[Finding]:
 
 def _limits(ctx: Context, authority: Authority) -> tuple[timedelta, timedelta]:
     """When somebody has to act: what an authority signs must not outlive it."""
-    if authority.kind == AuthorityKind.OCSP:
-        return 2 * _DAY, timedelta(0)
     if authority.kind == AuthorityKind.ISSUING and authority.state == AuthorityState.ACTIVE:
         return ctx.policy.device_validity + 90 * _DAY, ctx.policy.device_validity
     return 180 * _DAY, 30 * _DAY
@@ -142,7 +145,7 @@ def _revocation_lists(ctx: Context, session: Session) -> Iterator[Finding]:
         .group_by(Authority.name)
     )
     for name, due in session.execute(soonest):
-        level = left(due, ctx.clock(), _DAY, timedelta(0))
+        level = left(due, ctx.clock(), _LIST_IS_OLD, timedelta(0))
         yield Finding(f"crl {name}", level, f"next update due {due:%Y-%m-%d %H:%MZ}")
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""What time does: unused certificates, overdue rotations and superseded certificates come to an end."""
+"""What time does: unused and superseded certificates, overdue rotations and OCSP signers come to an end."""
 
 from datetime import datetime, timedelta
 
@@ -14,6 +14,8 @@ from fleetpki.registry import queries
 from fleetpki.registry.models import (
     OPEN_ROTATION,
     PENDING_CERTIFICATE,
+    Authority,
+    AuthorityKind,
     Certificate,
     CertificateState,
     Rotation,
@@ -39,7 +41,12 @@ def _collect_some(ctx: Context) -> int:
         superseded = _superseded(ctx, tx)
         for certificate in superseded:
             revoke(tx, certificate, "superseded")
-        return len(unused) + len(superseded) + sum(close_if_overdue(tx, late) for late in _late(tx))
+        signers = _expired_signers(tx)
+        for signer in signers:
+            tx.audit("ocsp_signer.ended", signer.name, authority_id=signer.authority_id)
+            tx.session.delete(signer)
+        late = sum(close_if_overdue(tx, rotation) for rotation in _late(tx))
+        return len(unused) + len(superseded) + len(signers) + late
 
 
 def _unused(ctx: Context, tx: Transaction) -> list[Certificate]:
@@ -82,3 +89,9 @@ def _is_far_from(
 def _late(tx: Transaction) -> list[Rotation]:
     query = select(Rotation).where(Rotation.state.in_(OPEN_ROTATION), Rotation.deadline < tx.now)
     return list(tx.session.scalars(query.limit(_BATCH)))
+
+
+def _expired_signers(tx: Transaction) -> list[Authority]:
+    """Processes make them and end; nobody else would ever forget them."""
+    query = select(Authority).where(Authority.kind == AuthorityKind.OCSP, Authority.not_after <= tx.now)
+    return list(tx.session.scalars(query.limit(_BATCH).with_for_update(skip_locked=True)))

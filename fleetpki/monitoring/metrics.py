@@ -27,6 +27,7 @@ from fleetpki.registry.models import (
     Alert,
     AuditEntry,
     Authority,
+    AuthorityKind,
     AuthorityState,
     Campaign,
     CampaignState,
@@ -170,13 +171,15 @@ def _monitor(ctx: Context, session: Session) -> Iterator[Metric]:
 
 
 def _authorities(session: Session) -> Iterator[Metric]:
-    in_use = select(Authority).where(Authority.state != AuthorityState.RETIRED).order_by(Authority.name)
+    in_use = select(Authority).where(
+        Authority.state != AuthorityState.RETIRED, Authority.kind != AuthorityKind.OCSP
+    )
     ends = GaugeMetricFamily(
         "fleetpki_authority_not_after_seconds",
         "When an authority expires, in seconds since 1970.",
         labels=["authority", "kind"],
     )
-    for authority in session.scalars(in_use):
+    for authority in session.scalars(in_use.order_by(Authority.name)):
         ends.add_metric([authority.name, authority.kind], authority.not_after.timestamp())
     yield ends
     made = GaugeMetricFamily(

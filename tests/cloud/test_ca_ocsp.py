@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleetpki.lifecycle import revoke_certificate
+from fleetpki.lifecycle import collect_unactivated, revoke_certificate
 from fleetpki.lifecycle.ocsp import OcspAnswer, answer
 from fleetpki.pki import profiles
 from fleetpki.pki.hierarchy import Hierarchy
@@ -176,6 +176,17 @@ def test_the_delegate_is_renewed_in_time_and_on_record(fleet: PublishingFleet, d
         signers = session.query(Authority).filter_by(kind=AuthorityKind.OCSP).all()
     assert len(signers) == 4
     assert "ocsp_signer.recorded" in fleet.fleet.audited("issuing")
+
+
+def test_delegates_are_forgotten_when_they_have_expired(fleet: PublishingFleet, device: str) -> None:
+    for _ in range(4):
+        answer(fleet.ctx, question_about(fleet, device))
+        fleet.clock.advance(profiles.OCSP_SIGNER.validity / 2)
+    assert collect_unactivated(fleet.ctx) == 3
+    with reading(fleet.ctx.sessions) as session:
+        [signer] = session.query(Authority).filter_by(kind=AuthorityKind.OCSP).all()
+    assert signer.not_after > fleet.clock.now
+    assert status(fleet, device) == ocsp.OCSPCertStatus.GOOD
 
 
 def test_a_delegate_made_by_a_clock_that_was_ahead_is_not_used(fleet: PublishingFleet, device: str) -> None:

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The fleetpki authors
+# SPDX-License-Identifier: Apache-2.0
+"""Health is bad when somebody has to act, and only then."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from fleetpki.lifecycle.health import Level, check_registry
+from fleetpki.lifecycle.ocsp import answer
+from fleetpki.lifecycle.revocation_lists import publish_due
+from fleetpki.pki.keyring import KeyUnavailable
+from tests.cloud.doubles import Clock, Fleet
+
+A_DAY = timedelta(days=1)
+
+
+def health(fleet: Fleet, about: str) -> dict[str, Level]:
+    """The checks whose names begin so, and how bad each is."""
+    return {each.check: each.level for each in check_registry(fleet.ctx) if each.check.startswith(about)}
+
+
+def ask_for_the_status_of(fleet: Fleet, certificate_id: str) -> None:
+    certificate = x509.load_pem_x509_certificate(fleet.certificate(certificate_id).signed_pem.encode())
+    builder = ocsp.OCSPRequestBuilder()
+    about = builder.add_certificate(certificate, fleet.hierarchy.issuing.certificate, hashes.SHA256())
+    answer(fleet.ctx, about.build().public_bytes(Encoding.DER))
+
+
+def test_ocsp_signers_come_and_go_without_a_word(fleet: Fleet, clock: Clock) -> None:
+    device = fleet.device()
+    before = health(fleet, "authority")
+    for _ in range(20):
+        ask_for_the_status_of(fleet, device.certificate_id)
+        clock.advance(A_DAY)
+    assert health(fleet, "authority") == before
+    assert set(before.values()) == {Level.OK}
+
+
+def test_a_key_that_is_away_shows_before_the_ocsp_signers_end(
+    fleet: Fleet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_uri: str) -> None:
+        raise KeyUnavailable("the token is gone")
+
+    publish_due(fleet.ctx)
+    assert set(health(fleet, "crl").values()) == {Level.OK}
+    monkeypatch.setattr(fleet.ctx.keyring, "key", gone)
+    seen = []
+    for _ in range(7):
+        clock.advance(A_DAY)
+        with pytest.raises(KeyUnavailable):
+            publish_due(fleet.ctx)
+        seen.append(health(fleet, "crl")["crl issuing"])
+    assert seen == [Level.OK, *[Level.WARNING] * 5, Level.CRITICAL]
