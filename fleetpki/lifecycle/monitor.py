@@ -19,6 +19,7 @@ from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle import renewal
 from fleetpki.lifecycle.alerts import reconcile
 from fleetpki.lifecycle.context import Context, Transaction
+from fleetpki.lifecycle.parties import free_devices
 from fleetpki.lifecycle.rotation import ask_to_rotate
 from fleetpki.lifecycle.terms import KeyRequest
 from fleetpki.lifecycle.transitions import say_again
@@ -93,7 +94,7 @@ def _look_at_some(ctx: Context, limit: int) -> Tally:
     if not due:
         return Tally()
     with ctx.transaction(MONITOR, "watch", "fleet") as tx:
-        devices = _locked(tx, due)
+        devices = free_devices(tx, due)
         certificates = tx.session.scalars(
             select(Certificate).where(Certificate.device_id.in_(devices), Certificate.look_at <= tx.now)
         ).all()
@@ -170,7 +171,7 @@ def _repeat_some(ctx: Context, limit: int) -> Tally:
     if not due:
         return Tally()
     with ctx.transaction(MONITOR, "repeat", "fleet") as tx:
-        devices = _locked(tx, due)
+        devices = free_devices(tx, due)
         rotations = tx.session.scalars(
             select(Rotation).where(Rotation.device_id.in_(devices), Rotation.repeat_at <= tx.now)
         ).all()
@@ -193,13 +194,6 @@ def _due(
     """The devices whose time has come first."""
     query = select(device_id).where(at <= ctx.clock()).order_by(at).limit(limit)
     return [str(name) for name in session.scalars(query)]
-
-
-def _locked(tx: Transaction, device_ids: Sequence[str]) -> dict[str, Device]:
-    """Those devices nobody else works on, locked; what is read afterwards stays true."""
-    query = select(Device).where(Device.device_id.in_(device_ids)).order_by(Device.device_id)
-    devices = tx.session.scalars(query.with_for_update(skip_locked=True))
-    return {device.device_id: device for device in devices}
 
 
 def _open_rotations(tx: Transaction, device_ids: Sequence[str]) -> dict[str, Rotation]:

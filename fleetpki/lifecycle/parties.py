@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who takes part in a rule, and whether they may."""
 
+from collections.abc import Collection
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, NotFound, Rejected
@@ -25,6 +27,13 @@ def known_device(tx: Transaction, device_id: str) -> Device:
     if device is None:
         raise NotFound(f"no device {device_id}", "`fleetpki devices` lists them")
     return device
+
+
+def free_devices(tx: Transaction, device_ids: Collection[str]) -> dict[str, Device]:
+    """Those devices nobody else works on, locked; what is read afterwards stays true."""
+    query = select(Device).where(Device.device_id.in_(device_ids)).order_by(Device.device_id)
+    devices = tx.session.scalars(query.with_for_update(skip_locked=True))
+    return {device.device_id: device for device in devices}
 
 
 def require_in_service(device: Device) -> None:

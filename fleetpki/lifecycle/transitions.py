@@ -22,7 +22,8 @@ from fleetpki.registry.models import (
 )
 
 REPLACED = "replaced"
-BEFORE_STAGED = (RotationState.REQUESTED, RotationState.ACCEPTED, RotationState.ISSUED)
+WITHOUT_CERTIFICATE = (RotationState.REQUESTED, RotationState.ACCEPTED)
+BEFORE_STAGED = (*WITHOUT_CERTIFICATE, RotationState.ISSUED)
 
 
 def is_open(rotation: Rotation) -> bool:
@@ -83,7 +84,7 @@ def meet(tx: Transaction, rotation: Rotation, rotation_id: str) -> None:
 
 def close_if_overdue(tx: Transaction, rotation: Rotation) -> bool:
     """Abandon an open rotation that has no certificate yet when its deadline has passed."""
-    waiting = rotation.state in (RotationState.REQUESTED, RotationState.ACCEPTED)
+    waiting = rotation.state in WITHOUT_CERTIFICATE
     if not waiting or rotation.deadline is None or tx.now <= rotation.deadline:
         return False
     message = f"the deadline was {rotation.deadline.isoformat()}"
