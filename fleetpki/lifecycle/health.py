@@ -129,9 +129,12 @@ def _limits(ctx: Context, authority: Authority) -> tuple[timedelta, timedelta]:
 
 def _certificates_of_the_cloud(ctx: Context, session: Session) -> Iterator[Finding]:
     ours = select(Certificate).where(_OF_CLOUD).order_by(Certificate.id)
-    for certificate in session.scalars(ours):
-        if certificate.state != CertificateState.ACTIVE:
-            continue
+    newest = {  # a former one stays good for whoever still uses it, and nobody has to renew it
+        (certificate.role, certificate.common_name): certificate
+        for certificate in session.scalars(ours)
+        if certificate.state == CertificateState.ACTIVE
+    }
+    for certificate in newest.values():
         level = left(certificate.not_after, ctx.clock(), 30 * _DAY, 7 * _DAY)
         message = f"valid until {certificate.not_after:%Y-%m-%d}"
         yield Finding(f"certificate {certificate.common_name}", level, message)

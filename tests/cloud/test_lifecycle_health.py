@@ -12,6 +12,7 @@ from cryptography.x509 import ocsp
 
 from fleetpki.lifecycle.health import Level, check_registry
 from fleetpki.lifecycle.ocsp import answer
+from fleetpki.lifecycle.own_certificates import renew_own
 from fleetpki.lifecycle.revocation_lists import publish_due
 from fleetpki.pki.keyring import KeyUnavailable
 from tests.cloud.doubles import Clock, Fleet
@@ -39,6 +40,17 @@ def test_ocsp_signers_come_and_go_without_a_word(fleet: Fleet, clock: Clock) -> 
         clock.advance(A_DAY)
     assert health(fleet, "authority") == before
     assert set(before.values()) == {Level.OK}
+
+
+def test_a_certificate_of_the_cloud_that_was_renewed_is_no_worry_any_more(fleet: Fleet, clock: Clock) -> None:
+    clock.now = fleet.hierarchy.operator.certificate.not_valid_after_utc - timedelta(days=10)
+    assert set(health(fleet, "certificate").values()) == {Level.WARNING}
+    for mine in (fleet.hierarchy.operator, fleet.hierarchy.service, fleet.hierarchy.broker):
+        renew_own(fleet.ctx, mine.certificate_pem, hosts=("broker.example",))
+    clock.advance(timedelta(days=30))
+    after = health(fleet, "certificate")
+    assert len(after) == 3
+    assert set(after.values()) == {Level.OK}
 
 
 def test_a_key_that_is_away_shows_before_the_ocsp_signers_end(
