@@ -23,7 +23,6 @@ from fleetpki.registry.models import (
     Certificate,
     CertificateState,
     OutboxMessage,
-    RevocationList,
 )
 
 _DAY = timedelta(days=1)
@@ -141,13 +140,7 @@ def _certificates_of_the_cloud(ctx: Context, session: Session) -> Iterator[Findi
 
 
 def _revocation_lists(ctx: Context, session: Session) -> Iterator[Finding]:
-    soonest = (
-        select(Authority.name, func.min(RevocationList.next_update).label("due"))
-        .join(RevocationList, RevocationList.authority_id == Authority.authority_id)
-        .where(Authority.state != AuthorityState.RETIRED)
-        .group_by(Authority.name)
-    )
-    for name, due in session.execute(soonest):
+    for name, _, due in revocation_lists.oldest(ctx, session):
         level = left(due, ctx.clock(), _LIST_IS_OLD, timedelta(0))
         yield Finding(f"crl {name}", level, f"next update due {due:%Y-%m-%d %H:%MZ}")
 

@@ -41,6 +41,22 @@ def newest(session: Session, authority_id: str, partition: int) -> RevocationLis
     return session.get(RevocationList, (authority_id, partition))
 
 
+def oldest(ctx: Context, session: Session) -> list[tuple[str, datetime, datetime]]:
+    """When the oldest list of each authority was made, and when the first is overdue; by name.
+
+    Only of those whose lists go on: that sign them here, and the roots.
+    """
+    going_on = [*authorities.in_use(session, AuthorityKind.ROOT), *_signing(ctx, session)]
+    query = (
+        select(Authority.name, func.min(RevocationList.this_update), func.min(RevocationList.next_update))
+        .join(RevocationList, RevocationList.authority_id == Authority.authority_id)
+        .where(Authority.authority_id.in_([authority.authority_id for authority in going_on]))
+        .group_by(Authority.name)
+        .order_by(Authority.name)
+    )
+    return [(name, made, due) for name, made, due in session.execute(query)]
+
+
 def publish(ctx: Context, authority_id: str | None = None) -> list[RevocationList]:
     """Sign all lists anew: of one authority, or of all whose keys are here."""
     with reading(ctx.sessions) as session:

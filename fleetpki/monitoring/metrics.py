@@ -21,6 +21,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from fleetpki.errors import Code
+from fleetpki.lifecycle import revocation_lists
 from fleetpki.lifecycle.context import Context
 from fleetpki.registry.database import engine_of, reading
 from fleetpki.registry.models import (
@@ -36,7 +37,6 @@ from fleetpki.registry.models import (
     Device,
     DeviceState,
     OutboxMessage,
-    RevocationList,
     Rotation,
     RotationState,
 )
@@ -128,7 +128,7 @@ def _gauges(ctx: Context, session: Session) -> Iterator[Metric]:
     yield _expiry(ctx, session)
     yield from _outbox(ctx, session)
     yield from _monitor(ctx, session)
-    yield from _authorities(session)
+    yield from _authorities(ctx, session)
     yield _alerts(session)
     length = session.scalar(select(func.max(AuditEntry.seq))) or 0
     yield GaugeMetricFamily("fleetpki_audit_entries", "Length of the audit chain.", value=length)
@@ -170,7 +170,7 @@ def _monitor(ctx: Context, session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily("fleetpki_monitor_backlog", text, value=session.scalar(late) or 0)
 
 
-def _authorities(session: Session) -> Iterator[Metric]:
+def _authorities(ctx: Context, session: Session) -> Iterator[Metric]:
     in_use = select(Authority).where(
         Authority.state != AuthorityState.RETIRED, Authority.kind != AuthorityKind.OCSP
     )
@@ -188,12 +188,7 @@ def _authorities(session: Session) -> Iterator[Metric]:
     due = GaugeMetricFamily(
         "fleetpki_crl_next_update_seconds", "When the first of its CRLs is overdue.", labels=["authority"]
     )
-    lists = (
-        select(Authority.name, func.min(RevocationList.this_update), func.min(RevocationList.next_update))
-        .join(RevocationList, RevocationList.authority_id == Authority.authority_id)
-        .group_by(Authority.name)
-    )
-    for name, this_update, next_update in session.execute(lists):
+    for name, this_update, next_update in revocation_lists.oldest(ctx, session):
         made.add_metric([name], this_update.timestamp())
         due.add_metric([name], next_update.timestamp())
     yield made

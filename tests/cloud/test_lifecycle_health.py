@@ -10,12 +10,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from fleetpki.lifecycle import ceremony
 from fleetpki.lifecycle.health import Level, check_registry
 from fleetpki.lifecycle.ocsp import answer
 from fleetpki.lifecycle.own_certificates import renew_own
-from fleetpki.lifecycle.revocation_lists import publish_due
+from fleetpki.lifecycle.revocation_lists import install_list, publish_due
 from fleetpki.pki.keyring import KeyUnavailable
 from tests.cloud.doubles import Clock, Fleet
+from tests.cloud.test_ca_revocation_lists import root_list
 
 A_DAY = timedelta(days=1)
 
@@ -69,3 +71,20 @@ def test_a_key_that_is_away_shows_before_the_ocsp_signers_end(
             publish_due(fleet.ctx)
         seen.append(health(fleet, "crl")["crl issuing"])
     assert seen == [Level.OK, *[Level.WARNING] * 5, Level.CRITICAL]
+
+
+def test_the_lists_of_an_authority_that_is_over_are_nobodys_worry(fleet: Fleet, clock: Clock) -> None:
+    ceremony.create_bootstrap_authority(fleet.ctx, "line-2")
+    publish_due(fleet.ctx)
+    assert "crl line-2" in health(fleet, "crl")
+    ceremony.retire(fleet.ctx, "line-2")
+    clock.advance(8 * A_DAY)
+    publish_due(fleet.ctx)
+    assert health(fleet, "crl") == {"crl bootstrap-ca": Level.OK, "crl issuing": Level.OK}
+
+
+def test_the_list_of_a_root_is_looked_at_though_it_is_signed_elsewhere(fleet: Fleet, clock: Clock) -> None:
+    install_list(fleet.ctx, root_list(fleet.hierarchy))
+    assert health(fleet, "crl") == {"crl root": Level.OK}
+    clock.advance(400 * A_DAY)
+    assert health(fleet, "crl") == {"crl root": Level.CRITICAL}

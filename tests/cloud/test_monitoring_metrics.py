@@ -15,10 +15,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleetpki.errors import Rejected
-from fleetpki.lifecycle import monitor
+from fleetpki.lifecycle import ceremony, monitor
+from fleetpki.lifecycle.revocation_lists import publish_due
 from fleetpki.monitoring import metrics
 from fleetpki.registry.models import OutboxKind
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key
+from tests.cloud.test_lifecycle_health import ask_for_the_status_of
 
 RULES = Path("monitoring/alert-rules.yml")
 RULE_TESTS = Path("monitoring/alert-rules.test.yml")
@@ -92,6 +94,21 @@ def test_open_alerts_are_counted(fleet: Fleet, clock: Clock) -> None:
     clock.now = fleet.certificate(device.certificate_id).not_after
     monitor.watch(fleet.ctx, 10)
     assert samples(fleet)["fleetpki_alerts_open{kind=expired,severity=critical}"] == 1
+
+
+def test_a_retired_authority_has_no_lists_that_could_be_overdue(fleet: Fleet) -> None:
+    ceremony.create_bootstrap_authority(fleet.ctx, "line-2")
+    publish_due(fleet.ctx)
+    due = "fleetpki_crl_next_update_seconds{authority=line-2}"
+    assert due in samples(fleet)
+    ceremony.retire(fleet.ctx, "line-2")
+    assert due not in samples(fleet)
+
+
+def test_an_ocsp_signer_makes_no_series(fleet: Fleet) -> None:
+    before = set(samples(fleet))
+    ask_for_the_status_of(fleet, fleet.device().certificate_id)
+    assert set(samples(fleet)) == before
 
 
 def test_the_number_of_series_does_not_grow_with_the_fleet(fleet: Fleet) -> None:
