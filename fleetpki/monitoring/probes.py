@@ -40,12 +40,12 @@ def broker(fleet: Fleet) -> Finding:
 
 def verdicts(fleet: Fleet) -> Finding:
     """Whether the verdict service answers as it should for the operator's certificate."""
-    operator = (fleet.layout.services / "operator.crt").read_bytes()
-    question = {
-        "certificate_id": certificate_id(x509.load_pem_x509_certificate(operator)),
-        "client_id": client_id("health"),
-    }
     try:
+        operator = (fleet.layout.services / "operator.crt").read_bytes()
+        question = {
+            "certificate_id": certificate_id(x509.load_pem_x509_certificate(operator)),
+            "client_id": client_id("health"),
+        }
         answer = _ask(fleet.layout.run / VERDICT_SOCKET, json.dumps(question).encode() + b"\n")
         allowed = json.loads(answer)["allow"]
     except (OSError, ValueError, KeyError) as error:

@@ -117,6 +117,14 @@ class TestHealth:
         assert levels["broker"] == levels["verdicts"] == "critical"
         assert "CRITICAL" in cli(layout, "health").stdout
 
+    def test_an_operators_certificate_that_is_elsewhere_is_named(self, layout: Layout) -> None:
+        (layout.services / "operator.crt").unlink()
+        outcome = cli(layout, "health", "--json")
+        assert outcome.code == 2
+        messages = {finding["check"]: finding["message"] for finding in outcome.data["findings"]}
+        assert "operator.crt" in messages["verdicts"]
+        assert "disk" in messages
+
     def test_a_registry_that_is_damaged_is_critical(self, layout: Layout) -> None:
         layout.registry.write_bytes(b"garbage" * 1000)
         outcome = cli(layout, "health", "--json")
