@@ -154,7 +154,10 @@ def advance_all(ctx: Context) -> int:
 
 
 def _advance(ctx: Context, campaign_id: str) -> int:
-    if not _check(ctx, campaign_id):
+    try:
+        if not _check(ctx, campaign_id):
+            return 0
+    except Rejected:  # an operator has changed it since we looked; a later round sees
         return 0
     with reading(ctx.sessions) as session:
         campaign = session.get_one(Campaign, campaign_id)

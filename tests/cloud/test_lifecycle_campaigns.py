@@ -124,6 +124,22 @@ def test_too_many_failures_pause_it_and_somebody_is_told(
     assert state(fleet, campaign) == CampaignState.RUNNING
 
 
+def test_one_that_is_cancelled_while_it_is_looked_at_holds_up_no_other(
+    fleet: Fleet, clock: Clock, devices: list[FakeDevice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = begin(fleet, limit=1, device_ids=["sensor-0"])
+    begin(fleet, limit=99, device_ids=["sensor-1"])
+
+    def cancel_meanwhile(_failed: int, _ended: int, limit_percent: int) -> bool:
+        if limit_percent == 1:
+            campaigns.cancel(fleet.ctx, cancelled)
+        return limit_percent == 1
+
+    monkeypatch.setattr(campaigns, "too_many_failed", cancel_meanwhile)
+    assert advance(fleet, clock) == ["sensor-1"]
+    assert state(fleet, cancelled) == CampaignState.CANCELLED
+
+
 def test_paused_nothing_begins_and_resumed_it_goes_on(
     fleet: Fleet, clock: Clock, devices: list[FakeDevice]
 ) -> None:
