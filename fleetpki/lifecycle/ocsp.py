@@ -108,20 +108,34 @@ def _status(ctx: Context, authority_id: str, question: ocsp.Question) -> ocsp.St
 def _responder(ctx: Context, authority_id: str) -> ocsp.Responder | None:
     """The delegate of an authority: this process's own, made anew when half of its life is over.
 
-    When that cannot be, the one there is goes on to its end. Anybody may ask, so it is not tried each time.
+    One asker makes it. The others get the one there is as long as its signature counts, and wait otherwise.
     """
     now, delegates = ctx.clock(), ctx.delegates
-    with delegates.changing:
-        responder = delegates.responders.get(authority_id)
-        if responder is not None and responder.is_fresh(now):
-            return responder
-        if not now - _PAUSE < delegates.failed_at.get(authority_id, _EPOCH) <= now:
-            try:
-                responder = delegates.responders[authority_id] = _make_responder(ctx, authority_id)
-            except (FleetError, RegistryUnavailable) as error:
-                log.warning("no new OCSP signer: %s", error.message)
-                delegates.failed_at[authority_id] = now
-        return responder if responder is not None and responder.is_valid(now) else None
+    responder = delegates.responders.get(authority_id)
+    if responder is not None and responder.is_fresh(now):
+        return responder
+    is_good = responder is not None and responder.is_valid(now)
+    if delegates.changing.acquire(blocking=not is_good):
+        try:
+            responder = _renewed(ctx, authority_id, now)
+        finally:
+            delegates.changing.release()
+    return responder if responder is not None and responder.is_valid(now) else None
+
+
+def _renewed(ctx: Context, authority_id: str, now: datetime) -> ocsp.Responder | None:
+    """A new delegate, unless another asker made one. Anybody may ask: a failure is not repeated each time."""
+    delegates = ctx.delegates
+    responder = delegates.responders.get(authority_id)
+    has_failed = now - _PAUSE < delegates.failed_at.get(authority_id, _EPOCH) <= now
+    if has_failed or (responder is not None and responder.is_fresh(now)):
+        return responder
+    try:
+        responder = delegates.responders[authority_id] = _make_responder(ctx, authority_id)
+    except (FleetError, RegistryUnavailable) as error:
+        log.warning("no new OCSP signer: %s", error.message)
+        delegates.failed_at[authority_id] = now
+    return responder
 
 
 def _make_responder(ctx: Context, authority_id: str) -> ocsp.Responder:

@@ -4,6 +4,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,12 +24,14 @@ from fleetpki.lifecycle.ocsp import OcspAnswer, answer
 from fleetpki.pki import profiles
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.keyring import KeyUnavailable
+from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, AuthorityKind
 from tests.cloud.doubles import ReusedFile, ReusedRegistry
 from tests.cloud.published import PublishingFleet, publishing_hierarchy, question_about
 
 A_YEAR = timedelta(days=365)
+PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +179,31 @@ def test_the_delegate_is_renewed_in_time_and_on_record(fleet: PublishingFleet, d
         signers = session.query(Authority).filter_by(kind=AuthorityKind.OCSP).all()
     assert len(signers) == 4
     assert "ocsp_signer.recorded" in fleet.fleet.audited("issuing")
+
+
+def test_who_renews_the_delegate_holds_up_nobody_while_it_is_good(
+    fleet: PublishingFleet, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = question_about(fleet, device)
+    [former] = response(answer(fleet.ctx, asked)).certificates
+    fleet.clock.advance(profiles.OCSP_SIGNER.validity / 2)
+    key, hangs, goes_on = fleet.ctx.keyring.key, threading.Event(), threading.Event()
+
+    def hanging(uri: str) -> PrivateKey:
+        hangs.set()
+        assert goes_on.wait(PATIENCE_S)
+        return key(uri)
+
+    monkeypatch.setattr(fleet.ctx.keyring, "key", hanging)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            renewing = pool.submit(answer, fleet.ctx, asked)
+            assert hangs.wait(PATIENCE_S)
+            another = pool.submit(answer, fleet.ctx, asked).result(PATIENCE_S)
+        finally:
+            goes_on.set()
+    assert response(another).certificates == [former]
+    assert response(renewing.result()).certificates != [former]
 
 
 def test_delegates_are_forgotten_when_they_have_expired(fleet: PublishingFleet, device: str) -> None:
