@@ -10,7 +10,7 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
-from fleetpki.errors import RegistryUnavailable, Rejected
+from fleetpki.errors import RegistryUnavailable, Rejected, Unavailable
 from fleetpki.lifecycle.terms import Hook
 from fleetpki.pki import profiles
 from fleetpki.pki.issuer import Issuer
@@ -84,16 +84,22 @@ class Context:
     def transaction(self, actor: str, action: str, subject: str) -> Iterator[Transaction]:
         """Run a rule. A refusal is an outcome too: it is audited, and what led to it is kept.
 
-        ``RegistryUnavailable``, with nothing changed, when the registry cannot be written.
+        ``Unavailable`` is none: nothing of the rule is kept, and the same request goes on when it is over.
         """
         refusal: Rejected | None = None
-        with self._commits.write() as write:
-            tx = Transaction(write.session, self.clock(), actor, write.entries)
-            try:
-                yield tx
-            except Rejected as rejected:
-                tx.audit_refusal(action, subject, rejected)
-                refusal = rejected
+        try:
+            with self._commits.write() as write:
+                tx = Transaction(write.session, self.clock(), actor, write.entries)
+                try:
+                    yield tx
+                except Unavailable:
+                    raise
+                except Rejected as rejected:
+                    tx.audit_refusal(action, subject, rejected)
+                    refusal = rejected
+        except Unavailable as unavailable:
+            self._audit_refusal(actor, action, subject, unavailable)
+            raise
         if refusal is not None:
             raise refusal
 
@@ -101,7 +107,7 @@ class Context:
     def transactions(self) -> Iterator[Callable[[str], Transaction]]:
         """Run many rules in one write; what is yielded makes the transaction of an actor.
 
-        The caller audits refusals, and writes nothing for what it refuses.
+        The caller audits refusals, and writes nothing for what it refuses. ``Unavailable`` undoes them all.
         """
         with self._commits.write() as write:
             now = self.clock()
@@ -112,17 +118,23 @@ class Context:
         """Do what needs no transaction, yet may refuse."""
         try:
             yield
-        except RegistryUnavailable:
+        except Rejected as refusal:
+            self._audit_refusal(actor, action, subject, refusal)
             raise
-        except Rejected:
-            with self.transaction(actor, action, subject):
-                raise
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Write what needs no audit entry."""
         with self._commits.write() as write:
             yield write.session
+
+    def _audit_refusal(self, actor: str, action: str, subject: str, refusal: Rejected) -> None:
+        """Audit a refusal by itself, unless there is nowhere to."""
+        if isinstance(refusal, RegistryUnavailable):
+            return
+        with self._commits.write() as write:
+            tx = Transaction(write.session, self.clock(), actor, write.entries)
+            tx.audit_refusal(action, subject, refusal)
 
     @cached_property
     def _commits(self) -> GroupCommit:

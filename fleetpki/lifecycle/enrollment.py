@@ -118,12 +118,11 @@ def _earlier_answer(tx: Transaction, facts: Facts, key: _Key) -> Certificate | N
 def _record(ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _Key) -> Certificate:
     request_id, batch = facts.application.request_id, facts.batch
     admission.require_pace(tx.session, batch, tx.now)
-    if facts.device is not None:
-        _leave_former_life(tx, device, key, facts.application.sender)
     holders = issuance.holders_of(tx, key.digest)
     issuance.require_own_key(holders, device.device_id)
     issuance.require_not_replaced(holders, device.device_id, request_id)
     if facts.device is not None:
+        _leave_former_life(tx, device, key, facts.application.sender)
         issuance.replace_unused(tx, device)
     return issuance.record_device(ctx, tx, device.device_id, key.public, request_id, batch=batch.name)
 

@@ -4,7 +4,8 @@
 
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -233,6 +234,17 @@ class Fleet:
         with reading(self.ctx.sessions) as session:
             audit.verify(session)
             return [entry.action for entry in session.query(AuditEntry).filter_by(subject=subject)]
+
+    @contextmanager
+    def signing_key_away(self) -> Iterator[None]:
+        """Nothing can be signed meanwhile."""
+
+        def gone(_uri: str) -> PrivateKey:
+            raise KeyUnavailable("the token is gone")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.ctx.keyring, "key", gone)
+            yield
 
     def admits(self, certificate_id: str, client_id: str) -> bool:
         return verdict(self.ctx, certificate_id=certificate_id, client_id=client_id).allow

@@ -159,3 +159,24 @@ def test_an_interrupted_request_by_hand_gives_way_to_a_rotation(
         request()
     start_rotation(fleet.ctx, "sensor-1", key=KeyRequest.EC_P256)
     assert refused(request) == Code.BUSY
+
+
+def test_an_enrolled_certificate_is_not_replaced_while_nothing_can_be_signed(fleet: Fleet) -> None:
+    device = FakeDevice(fleet, "sensor-1")
+    device.enroll()
+    other_key = new_key()
+    with fleet.signing_key_away():
+        assert refused(lambda: device.enroll("request-2", other_key)) == Code.BUSY
+    assert fleet.state(device.certificate_id) == CertificateState.ISSUED
+    device.enroll("request-2", other_key)
+
+
+def test_a_candidate_is_not_replaced_while_nothing_can_be_signed(fleet: Fleet) -> None:
+    device = fleet.device("sensor-1")
+    rotation_id, other_key = device.is_asked_to_rotate(), new_key()
+    candidate = device.requests(rotation_id, new_key()).certificate_id
+    with fleet.signing_key_away():
+        assert refused(lambda: device.requests(rotation_id, other_key)) == Code.BUSY
+    assert fleet.state(candidate) == CertificateState.ISSUED
+    assert fleet.audited("sensor-1")[-1] == "csr.refused"
+    device.requests(rotation_id, other_key)

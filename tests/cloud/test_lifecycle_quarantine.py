@@ -18,7 +18,7 @@ from fleetpki.lifecycle import (
 )
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import CertificateState, Claim, ClaimState, OutboxKind
+from fleetpki.registry.models import CertificateState, Claim, ClaimState, OutboxKind, RotationState
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
 
 pytestmark = pytest.mark.both_databases
@@ -76,6 +76,24 @@ def test_an_approval_is_good_once(fleet: Fleet, claimant: FakeDevice) -> None:
     first_key = claimant.key
     claimant.rotates(rotation_id, new_key())
     assert refused(lambda: claimant.enroll("again", key=first_key)) == Code.NOT_ALLOWED
+
+
+def test_an_approval_is_not_used_up_while_nothing_can_be_signed(fleet: Fleet, claimant: FakeDevice) -> None:
+    approve_claim(fleet.ctx, claim(claimant).id)
+    rotation_id = FakeDevice(fleet, "sensor-1").is_asked_to_rotate()
+    with fleet.signing_key_away():
+        assert refused(claimant.enroll) == Code.BUSY
+    assert fleet.rotation("sensor-1", rotation_id).state == RotationState.REQUESTED
+    assert fleet.audited("sensor-1")[-1] == "enroll.refused"
+    claimant.enroll()
+
+
+def test_an_approval_is_not_used_up_by_a_refusal(fleet: Fleet, claimant: FakeDevice) -> None:
+    approve_claim(fleet.ctx, claim(claimant).id)
+    FakeDevice(fleet, "sensor-2").enroll(key=claimant.key)
+    assert refused(claimant.enroll) == Code.WEAK_KEY
+    [approved] = claims(fleet)
+    assert approved.state == ClaimState.APPROVED
 
 
 def test_a_denied_claimant_is_turned_away_for_good(fleet: Fleet, claimant: FakeDevice) -> None:
