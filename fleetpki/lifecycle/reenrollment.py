@@ -5,7 +5,7 @@
 from fleetpki.errors import Code, Rejected
 from fleetpki.lifecycle.context import Context
 from fleetpki.lifecycle.parties import require_sender
-from fleetpki.lifecycle.rotation import EXPIRING, answer_csr
+from fleetpki.lifecycle.rotation import EXPIRING, Occupied, answer_csr
 from fleetpki.lifecycle.terms import Issued
 from fleetpki.lifecycle.transitions import close
 from fleetpki.registry import queries
@@ -36,8 +36,8 @@ def reenroll(ctx: Context, *, sender: str, request_id: str, csr_pem: str) -> Iss
 
     try:
         return answer()
-    except Rejected as refusal:
-        if refusal.code != Code.BUSY or not _end_unanswered(ctx, device_id, sender):
+    except Occupied:
+        if not _end_unanswered(ctx, device_id, sender):
             raise
     return answer()
 

@@ -54,6 +54,10 @@ _WITHOUT_CANDIDATE = (RotationState.REQUESTED, RotationState.ACCEPTED)
 _FINAL = (Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 
 
+class Occupied(Rejected):
+    """The device is getting another certificate already."""
+
+
 def start_rotation(
     ctx: Context,
     device_id: str,
@@ -196,8 +200,8 @@ def _require_certified(tx: Transaction, device_id: str) -> tuple[Device, Certifi
     return device, active
 
 
-def _busy(ctx: Context, message: str) -> Rejected:
-    return Rejected(Code.BUSY, message, ctx.policy.busy_retry_after_s)
+def _busy(ctx: Context, message: str) -> Occupied:
+    return Occupied(Code.BUSY, message, ctx.policy.busy_retry_after_s)
 
 
 def _open(

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules behind EST: a certificate becomes the device's own by being used, and is renewed over itself."""
 
-from fleetpki.errors import Code
-from fleetpki.lifecycle import KeyRequest, prove_possession, reenroll, verdict
+import pytest
+
+from fleetpki.errors import Code, Unavailable
+from fleetpki.lifecycle import Issued, KeyRequest, prove_possession, reenroll, verdict
 from fleetpki.registry.models import CertificateState, RotationState
 from tests.cloud.doubles import FakeDevice, Fleet, new_key, refused
 
@@ -72,6 +74,20 @@ def test_a_rotation_to_another_key_does_not_lock_out_a_device_that_never_hears_o
     renewed(device)
     assert device.rotation_state(asked) == RotationState.ABANDONED
     assert device.rotation_state("est:2") == RotationState.ISSUED
+
+
+def test_a_renewal_that_cannot_be_signed_yet_ends_no_rotation(fleet: Fleet) -> None:
+    device = fleet.device()
+    asked, csr_pem = device.is_asked_to_rotate(KeyRequest.EC_P256), device.csr(new_key())
+
+    def renew() -> Issued:
+        return reenroll(fleet.ctx, sender=device.certificate_id, request_id="est:2", csr_pem=csr_pem)
+
+    with fleet.signing_key_away(), pytest.raises(Unavailable):
+        renew()
+    assert device.rotation_state(asked) == RotationState.REQUESTED
+    prove_possession(fleet.ctx, renew().certificate_id)
+    assert device.rotation_state(asked) == RotationState.COMMITTED
 
 
 def test_a_renewal_asked_for_twice_keeps_the_last(fleet: Fleet) -> None:
