@@ -4,7 +4,8 @@
 
 A claim is for one key where that is known: an approval is of no use to others. The broker refuses the
 bootstrap certificate under the name of a device at work; such an attempt is a claim without a key, and its
-approval lets the device enrol once, with any key, for a while.
+approval lets the device enrol once, with any key, for a while. A claim never changes what it is for, because
+somebody may be looking at it: one with a key takes the place of one without, under a number of its own.
 """
 
 from datetime import timedelta
@@ -31,12 +32,13 @@ def file_claim(tx: Transaction, device: Device, key_digest: str, sender: str) ->
     if latest is not None and latest.state == ClaimState.DENIED:
         return Rejected(Code.NOT_ALLOWED, f"claim {latest.id} to be {device.device_id} was denied")
     waiting = _waiting(tx.session, device.device_id)
+    if waiting is not None and waiting.key_digest is None:
+        _replace(tx, waiting)
+        waiting = None
     if waiting is None:
         waiting = _add(tx, device.device_id, key_digest, sender)
-    elif waiting.key_digest is None:
-        waiting.key_digest = key_digest
-        waiting.sender = sender
-    message = f"{device.device_id} has a live certificate; claim {waiting.id} waits for its operator"
+    which = "" if waiting.key_digest == key_digest else ", which is for another key,"
+    message = f"{device.device_id} has a live certificate; claim {waiting.id}{which} waits for its operator"
     return Rejected(Code.NOT_ALLOWED, message, RETRY_AFTER_S)
 
 
@@ -55,10 +57,9 @@ def record_claim(ctx: Context, device_id: str, sender: str) -> None:
 def approve_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
     """Let the claimant be the device: its next request is answered."""
     with ctx.transaction(actor, "approve_claim", str(claim_id)) as tx:
-        claim = _decide(tx, claim_id, ClaimState.APPROVED)
-        device = tx.session.get_one(Device, claim.device_id, with_for_update=True)
+        claim, device = _found(tx, claim_id)
         require_in_service(device)
-        if claim.key_digest is None:
+        if _decide(tx, claim, ClaimState.APPROVED) and claim.key_digest is None:
             device.reenroll_until = tx.now + _KEYLESS_APPROVAL
         return claim
 
@@ -66,7 +67,9 @@ def approve_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Clai
 def deny_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
     """Turn the claimant away for good."""
     with ctx.transaction(actor, "deny_claim", str(claim_id)) as tx:
-        return _decide(tx, claim_id, ClaimState.DENIED)
+        claim, _ = _found(tx, claim_id)
+        _decide(tx, claim, ClaimState.DENIED)
+        return claim
 
 
 def use_approval(tx: Transaction, device: Device, key_digest: str) -> bool:
@@ -93,19 +96,35 @@ def _add(tx: Transaction, device_id: str, key_digest: str | None, sender: str) -
     return claim
 
 
-def _decide(tx: Transaction, claim_id: int, decision: ClaimState) -> Claim:
-    claim = tx.session.get(Claim, claim_id, with_for_update=True)
+def _replace(tx: Transaction, claim: Claim) -> None:
+    claim.state = ClaimState.REPLACED
+    tx.session.flush()  # only one may wait
+    tx.audit("claim.replaced", claim.device_id, claim=claim.id)
+
+
+def _found(tx: Transaction, claim_id: int) -> tuple[Claim, Device]:
+    """A claim and its device, locked: with that, its claims stay what they are."""
+    claim = tx.session.get(Claim, claim_id)
     if claim is None:
         raise NotFound(f"no claim {claim_id}", "`fleetpki quarantine list` shows them")
+    device = tx.session.get_one(Device, claim.device_id, with_for_update=True)
+    tx.session.refresh(claim)
+    return claim, device
+
+
+def _decide(tx: Transaction, claim: Claim, decision: ClaimState) -> bool:
+    """Decide, once; whether that had not been decided before."""
+    if claim.state == decision:
+        return False
+    if claim.state == ClaimState.REPLACED:
+        raise Rejected(Code.STALE, f"claim {claim.id} was replaced by a later one, for a key: look at that")
     if claim.state != ClaimState.WAITING:
-        if claim.state == decision:
-            return claim
-        raise Rejected(Code.STALE, f"claim {claim_id} is {claim.state} already")
+        raise Rejected(Code.STALE, f"claim {claim.id} is {claim.state} already")
     claim.state = decision
     claim.decided_at = tx.now
     claim.decided_by = tx.actor
     tx.audit(f"claim.{decision}", claim.device_id, claim=claim.id, key_digest=claim.key_digest)
-    return claim
+    return True
 
 
 def _waiting(session: Session, device_id: str) -> Claim | None:

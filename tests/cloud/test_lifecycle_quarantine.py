@@ -29,6 +29,10 @@ def claims(fleet: Fleet, state: ClaimState | None = None) -> list[Claim]:
         return list(pages.claims(session, after=None, limit=10, state=state).rows)
 
 
+def claim_states(fleet: Fleet) -> list[ClaimState]:
+    return [claim.state for claim in claims(fleet)]
+
+
 @pytest.fixture
 def claimant(fleet: Fleet) -> FakeDevice:
     """Holds the bootstrap certificate, and says it is sensor-1, which is at work."""
@@ -92,8 +96,7 @@ def test_an_approval_is_not_used_up_by_a_refusal(fleet: Fleet, claimant: FakeDev
     approve_claim(fleet.ctx, claim(claimant).id)
     FakeDevice(fleet, "sensor-2").enroll(key=claimant.key)
     assert refused(claimant.enroll) == Code.WEAK_KEY
-    [approved] = claims(fleet)
-    assert approved.state == ClaimState.APPROVED
+    assert claim_states(fleet) == [ClaimState.APPROVED]
 
 
 def test_a_denied_claimant_is_turned_away_for_good(fleet: Fleet, claimant: FakeDevice) -> None:
@@ -117,6 +120,46 @@ def test_a_refused_connection_is_a_claim_too(fleet: Fleet, claimant: FakeDevice,
     assert fleet.admits(fleet.bootstrap, "sensor-1")
     clock.advance(timedelta(hours=23))
     claimant.enroll()
+
+
+def test_a_key_takes_no_claim_over_that_somebody_is_looking_at(fleet: Fleet, claimant: FakeDevice) -> None:
+    record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    [seen] = claims(fleet)
+    of_a_key = claim(claimant)
+    assert of_a_key.id != seen.id
+    assert fleet.audited("sensor-1")[-3:] == ["claim.replaced", "claim.recorded", "enroll.refused"]
+    for decide in (approve_claim, deny_claim):
+        with pytest.raises(Rejected, match=f"claim {seen.id} was replaced by a later one"):
+            decide(fleet.ctx, seen.id)
+    assert refused(claimant.enroll) == Code.NOT_ALLOWED
+    approve_claim(fleet.ctx, of_a_key.id)
+    claimant.enroll()
+
+
+def test_who_comes_with_another_key_is_not_told_that_the_claim_is_theirs(
+    fleet: Fleet, claimant: FakeDevice
+) -> None:
+    first = claim(claimant)
+    with pytest.raises(Rejected, match=f"claim {first.id}, which is for another key, waits"):
+        FakeDevice(fleet, "sensor-1").enroll()
+
+
+def test_a_claim_is_not_approved_while_the_device_is_suspended(fleet: Fleet, claimant: FakeDevice) -> None:
+    waiting = claim(claimant)
+    suspend_device(fleet.ctx, "sensor-1", "odd")
+    assert refused(lambda: approve_claim(fleet.ctx, waiting.id)) == Code.SUSPENDED
+    assert claim_states(fleet) == [ClaimState.WAITING]
+
+
+def test_the_same_approval_again_lets_nobody_in_for_longer(
+    fleet: Fleet, claimant: FakeDevice, clock: Clock
+) -> None:
+    record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    [waiting] = claims(fleet)
+    approve_claim(fleet.ctx, waiting.id)
+    clock.advance(timedelta(hours=25))
+    approve_claim(fleet.ctx, waiting.id)
+    assert refused(claimant.enroll) == Code.NOT_ALLOWED
 
 
 def test_a_connection_of_nobody_at_work_is_no_claim(fleet: Fleet) -> None:

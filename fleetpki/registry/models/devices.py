@@ -27,6 +27,7 @@ class ClaimState(StrEnum):
     APPROVED = "approved"
     DENIED = "denied"
     USED = "used"
+    REPLACED = "replaced"
 
 
 class Batch(Base):
