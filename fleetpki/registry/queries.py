@@ -111,6 +111,8 @@ def open_alerts(session: Session, subjects: Sequence[str]) -> Sequence[Alert]:
 
 
 def has_approved_claim(session: Session, device_id: str) -> bool:
-    """Whether a human has let somebody be this device, who has not come back yet."""
-    query = select(Claim.id).where(Claim.device_id == device_id, Claim.state == ClaimState.APPROVED)
+    """Whether a human has let the holder of a key be this device, who has not come back yet."""
+    query = select(Claim.id).where(
+        Claim.device_id == device_id, Claim.state == ClaimState.APPROVED, Claim.key_digest.is_not(None)
+    )
     return session.scalar(query.limit(1)) is not None

@@ -122,6 +122,16 @@ def test_a_refused_connection_is_a_claim_too(fleet: Fleet, claimant: FakeDevice,
     claimant.enroll()
 
 
+def test_the_door_an_approval_opens_for_any_key_closes_again(
+    fleet: Fleet, claimant: FakeDevice, clock: Clock
+) -> None:
+    record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    approve_claim(fleet.ctx, claims(fleet)[0].id)
+    assert fleet.admits(fleet.bootstrap, "sensor-1")
+    clock.advance(timedelta(hours=25))
+    assert not fleet.admits(fleet.bootstrap, "sensor-1")
+
+
 def test_a_key_takes_no_claim_over_that_somebody_is_looking_at(fleet: Fleet, claimant: FakeDevice) -> None:
     record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
     [seen] = claims(fleet)
