@@ -8,7 +8,8 @@
 4. it is neither revoked nor suspended
 5. the batch is not enrolling too fast (``busy``)
 
-A device that holds a live certificate is then judged by a human (``quarantine``).
+A device that holds a live certificate, or comes with the bootstrap certificate of another batch, is then
+judged by a human (``quarantine``).
 """
 
 import math
@@ -105,6 +106,12 @@ def newcomer(tx: Transaction, facts: Facts) -> Device:
     )
     tx.audit("device.created", device.device_id, batch=facts.batch.name)
     return device
+
+
+def is_of_its_batch(facts: Facts, device: Device) -> bool:
+    """Whether a known device comes with its own batch, or with the one the allow-list now has it in."""
+    listed = facts.allowed.batch if facts.allowed else None
+    return facts.batch.name in (device.batch, listed)
 
 
 def require_pace(session: Session, batch: Batch, now: datetime) -> None:

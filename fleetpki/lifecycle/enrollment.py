@@ -122,18 +122,19 @@ def _record(ctx: Context, tx: Transaction, facts: Facts, device: Device, key: _K
     issuance.require_own_key(holders, device.device_id)
     issuance.require_not_replaced(holders, device.device_id, request_id)
     if facts.device is not None:
-        _leave_former_life(tx, device, key, facts.application.sender)
+        _leave_former_life(tx, facts, device, key)
         issuance.replace_unused(tx, device)
     return issuance.record_device(ctx, tx, device.device_id, key.public, request_id, batch=batch.name)
 
 
-def _leave_former_life(tx: Transaction, device: Device, key: _Key, sender: str) -> None:
+def _leave_former_life(tx: Transaction, facts: Facts, device: Device, key: _Key) -> None:
     """A known device enrols again: somebody may have to decide, and what was under way is not any more."""
     active = queries.active_certificate(tx.session, device.device_id)
     is_at_work = active is not None and active.not_after > tx.now
-    may_return = may_reenroll(device, tx.now) or not is_at_work
+    comes_back = not is_at_work and admission.is_of_its_batch(facts, device)
+    may_return = comes_back or may_reenroll(device, tx.now)
     if not may_return and not quarantine.use_approval(tx, device, key.digest):
-        raise quarantine.file_claim(tx, device, key.digest, sender)
+        raise quarantine.file_claim(tx, device, key.digest, facts.application.sender)
     rotation = queries.open_rotation(tx.session, device.device_id)
     if rotation is not None:
         close(tx, rotation, RotationState.ABANDONED, Code.STALE, "the device enrolled again")

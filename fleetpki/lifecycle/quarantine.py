@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody claims to be a device with a live certificate: a repaired device, or a thief. A human decides.
+"""Somebody claims to be a device that is at work or another batch's: a repaired device, or a thief.
+
+A human decides.
 
 A claim is for one key where that is known: an approval is of no use to others. The broker refuses the
 bootstrap certificate under the name of a device at work; such an attempt is a claim without a key, and its
@@ -38,7 +40,7 @@ def file_claim(tx: Transaction, device: Device, key_digest: str, sender: str) ->
     if waiting is None:
         waiting = _add(tx, device.device_id, key_digest, sender)
     which = "" if waiting.key_digest == key_digest else ", which is for another key,"
-    message = f"{device.device_id} has a live certificate; claim {waiting.id}{which} waits for its operator"
+    message = f"{device.device_id} is known already; claim {waiting.id}{which} waits for its operator"
     return Rejected(Code.NOT_ALLOWED, message, RETRY_AFTER_S)
 
 

@@ -266,6 +266,8 @@ class FakeDevice:
     device_id: str
     key: PrivateKey = field(default_factory=new_key)
     certificate_id: str = ""
+    bootstrap: str = ""
+    """What it enrols with, unless that is the bootstrap certificate of the fleet."""
 
     def csr(self, key: PrivateKey | None = None) -> str:
         return make_csr(key or self.key, self.device_id)
@@ -273,7 +275,8 @@ class FakeDevice:
     def enroll(self, request_id: str = "request-1", key: PrivateKey | None = None) -> Enrolled:
         """Enrol and take the certificate over."""
         self.key = key or self.key
-        application = Application(self.device_id, self.fleet.bootstrap, request_id, self.csr())
+        bootstrap = self.bootstrap or self.fleet.bootstrap
+        application = Application(self.device_id, bootstrap, request_id, self.csr())
         enrolled = enroll_at_a_door(self.fleet.ctx, application)
         self.certificate_id = enrolled.certificate_id
         return enrolled

@@ -17,12 +17,16 @@ from fleetpki.lifecycle import (
     Enrolled,
     StatusState,
     allow_devices,
+    allow_reenrollment,
+    approve_claim,
     change_batch,
     create_batch,
     disallow_devices,
     resume_device,
+    revoke_certificate,
     suspend_device,
 )
+from fleetpki.lifecycle.own_certificates import certify_bootstrap
 from fleetpki.pki.factory_secret import device_secret, proof_mac
 from tests.cloud import doubles
 from tests.cloud.doubles import Clock, FakeDevice, Fleet, enroll_at_a_door, new_key, refused
@@ -85,6 +89,37 @@ def test_a_rate_says_when_to_come_back(fleet: Fleet, clock: Clock) -> None:
     device.enroll()  # the same request again costs nothing
     clock.advance(timedelta(seconds=40))
     attempt(fleet, "sensor-3")
+
+
+@pytest.fixture
+def stray(fleet: Fleet) -> FakeDevice:
+    """Has lost its certificate, and comes with the bootstrap certificate of another batch than its own."""
+    create_batch(fleet.ctx, "loose", BatchPolicy(open=True, budget=1))
+    loose = certify_bootstrap(
+        fleet.ctx, common_name="loose", public_key=new_key().public_key(), batch="loose"
+    ).signed_id
+    device = fleet.device("sensor-1")
+    revoke_certificate(fleet.ctx, device.certificate_id, "leaked")
+    return FakeDevice(fleet, "sensor-1", bootstrap=loose)
+
+
+def test_a_batch_takes_over_no_device_of_another(fleet: Fleet, stray: FakeDevice) -> None:
+    with pytest.raises(Rejected, match="claim 1 waits for its operator"):
+        stray.enroll()
+    approve_claim(fleet.ctx, 1)
+    stray.enroll()
+
+
+def test_the_allow_list_puts_a_device_into_another_batch(fleet: Fleet, stray: FakeDevice) -> None:
+    allow_devices(fleet.ctx, [AllowedEntry("sensor-1")])
+    assert refused(stray.enroll) == Code.NOT_ALLOWED
+    allow_devices(fleet.ctx, [AllowedEntry("sensor-1", batch="loose")])
+    stray.enroll()
+
+
+def test_an_operator_lets_a_device_come_with_another_batch(fleet: Fleet, stray: FakeDevice) -> None:
+    allow_reenrollment(fleet.ctx, "sensor-1", timedelta(hours=1))
+    stray.enroll()
 
 
 @pytest.mark.parametrize("policy", [{"budget": 0}, {"rate_per_minute": -1}])
