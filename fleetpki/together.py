@@ -34,24 +34,42 @@ class Together(Generic[Item, Outcome]):
         return await mine
 
     async def _serve(self) -> None:
-        while self._waiting:
-            served = self._waiting[:_AT_MOST]
-            del self._waiting[: len(served)]
-            await self._serve_these(served)
-            if len(served) > 1:
-                await asyncio.sleep(_COMPANY_S)
-        self._serving = None
+        try:
+            while self._waiting:
+                served = self._waiting[:_AT_MOST]
+                del self._waiting[: len(served)]
+                await self._serve_these(served)
+                if len(served) > 1:
+                    await asyncio.sleep(_COMPANY_S)
+        finally:
+            self._serving = None
+            for _, future in self._waiting:  # nobody is left to serve them
+                future.cancel()
+            self._waiting.clear()
 
     async def _serve_these(self, served: Sequence[tuple[Item, "asyncio.Future[Outcome]"]]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            outcomes = await loop.run_in_executor(self._thread, self._work, [item for item, _ in served])
+            outcomes = await loop.run_in_executor(self._thread, self._do, [item for item, _ in served])
             answered = list(zip(served, outcomes, strict=True))
         except Exception as error:
             for _, future in served:
                 if not future.done():
                     future.set_exception(error)
+        except BaseException:
+            for _, future in served:
+                future.cancel()
+            raise
         else:
             for (_, future), outcome in answered:
                 if not future.done():
                     future.set_result(outcome)
+
+    def _do(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        """Do the work; what a library written in Rust raises when it panics is no ``Exception``."""
+        try:
+            return self._work(items)
+        except Exception:
+            raise
+        except BaseException as panic:
+            raise RuntimeError(f"panic: {panic!r}") from panic

@@ -10,6 +10,12 @@ import pytest
 
 from fleetpki.together import Together
 
+PANIC = 666
+
+
+class Panic(BaseException):
+    """What libraries written in Rust raise."""
+
 
 class Work:
     """Doubles numbers, and remembers how they came; the first call waits to be let go."""
@@ -24,6 +30,8 @@ class Work:
         assert self.go_on.wait(30)
         if any(item < 0 for item in items):
             raise ValueError("negative")
+        if PANIC in items:
+            raise Panic
         return [2 * item for item in items]
 
 
@@ -60,6 +68,30 @@ async def test_a_failure_is_everybodys_who_was_served_then() -> None:
     outcomes = await while_the_first_works(work, together, [1, -1, 2])
     assert all(isinstance(each, ValueError) for each in outcomes)
     assert await together(3) == 6
+
+
+async def test_a_panic_is_a_failure_like_others() -> None:
+    work = Work()
+    together = Together(work)
+    outcomes = await while_the_first_works(work, together, [1, PANIC])
+    assert all(isinstance(each, RuntimeError) for each in outcomes)
+    assert await together(3) == 6
+
+
+async def test_nobody_waits_for_who_serves_no_more() -> None:
+    work = Work()
+    together = Together(work)
+    before = asyncio.all_tasks()
+    waiting = [asyncio.create_task(together(0))]
+    assert await asyncio.to_thread(work.is_in.wait, 30)
+    waiting.append(asyncio.create_task(together(1)))
+    await asyncio.sleep(0)  # it waits in line
+    [serving] = asyncio.all_tasks() - before - set(waiting)
+    serving.cancel()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in outcomes)
+    work.go_on.set()
+    assert await together(2) == 4
 
 
 async def test_one_call_serves_a_bounded_number() -> None:
