@@ -183,6 +183,13 @@ def test_a_campaign_is_begun_paused_resumed_and_cancelled(web: Web, officer: htt
     assert problem(officer.post(f"{path}/resume"))[0] == 409
 
 
+def test_a_campaign_for_a_list_of_no_devices_is_not_one_for_all(officer: httpx.Client) -> None:
+    before = officer.get(f"{API}/campaigns").json()["items"]
+    refusal = officer.post(f"{API}/campaigns", json={"selector": {"device_ids": []}})
+    assert refusal.status_code == 422
+    assert officer.get(f"{API}/campaigns").json()["items"] == before
+
+
 def test_a_batch_decides_who_may_enrol(officer: httpx.Client) -> None:
     made = officer.post(f"{API}/batches", json={"name": "autumn", "budget": 10})
     assert (made.status_code, made.json()["open"]) == (201, False)

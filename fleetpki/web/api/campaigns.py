@@ -27,7 +27,7 @@ class SelectorIn(BaseModel):
     tags: dict[str, str] = {}
     batch: Name | None = None
     issuer_id: Name | None = None
-    device_ids: Annotated[list[Name], Field(max_length=1000)] = []
+    device_ids: Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = None
     expires_before: Time | None = None
 
 
@@ -57,7 +57,7 @@ def create_campaign(caller: Operator, ctx: Ctx, body: NewCampaign) -> CampaignSh
     """Rotate many devices, so many a minute, until too many fail."""
     campaign = campaigns.create(
         ctx,
-        selector=Selector(**body.selector.model_dump(exclude_defaults=True)),
+        selector=Selector(**body.selector.model_dump()),
         key=body.key,
         rate_per_minute=body.rate_per_minute,
         failure_limit_percent=body.failure_limit_percent,
