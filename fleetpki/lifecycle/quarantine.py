@@ -10,9 +10,9 @@ approval lets the device enrol once, with any key, for a while. A claim never ch
 somebody may be looking at it: one with a key takes the place of one without, under a number of its own.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from fleetpki.errors import Code, NotFound, Rejected
@@ -26,6 +26,8 @@ RETRY_AFTER_S = 300
 """When a claimant may ask again whether somebody has decided."""
 
 _KEYLESS_APPROVAL = timedelta(hours=24)
+_DENIAL_HOLDS = timedelta(hours=24)
+"""How long a denial keeps refused connections, which may be another's by then, from being claims."""
 
 
 def file_claim(tx: Transaction, device: Device, key_digest: str, sender: str) -> Rejected:
@@ -47,13 +49,14 @@ def file_claim(tx: Transaction, device: Device, key_digest: str, sender: str) ->
 def record_claim(ctx: Context, device_id: str, sender: str) -> None:
     """Note that the broker refused a bootstrap connection under the name of a device at work."""
     with reading(ctx.sessions) as session:
-        if _is_known_claim(session, device_id):
+        if _is_known_claim(session, device_id, ctx.clock()):
             return
     with ctx.transaction(sender, "connect", device_id) as tx:
         device = queries.device(tx.session, device_id, lock=True)
-        if device is None or may_enroll(ctx, tx.session, device_id) or _is_known_claim(tx.session, device_id):
+        if device is None or may_enroll(ctx, tx.session, device_id):
             return
-        _add(tx, device_id, None, sender)
+        if not _is_known_claim(tx.session, device_id, tx.now):
+            _add(tx, device_id, None, sender)
 
 
 def approve_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
@@ -67,7 +70,7 @@ def approve_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Clai
 
 
 def deny_claim(ctx: Context, claim_id: int, *, actor: str = OPERATOR) -> Claim:
-    """Turn the claimant away for good."""
+    """Turn the claimant away: a key for good, a refused connection for a day."""
     with ctx.transaction(actor, "deny_claim", str(claim_id)) as tx:
         claim, _ = _found(tx, claim_id)
         _decide(tx, claim, ClaimState.DENIED)
@@ -140,7 +143,8 @@ def _latest(session: Session, device_id: str, key_digest: str) -> Claim | None:
     return session.scalar(query.order_by(Claim.id.desc()).limit(1))
 
 
-def _is_known_claim(session: Session, device_id: str) -> bool:
-    """Whether somebody has to decide about the device, or has denied: more claims tell no more."""
-    query = select(Claim.state).where(Claim.device_id == device_id).order_by(Claim.id.desc()).limit(1)
-    return session.scalar(query) in (ClaimState.WAITING, ClaimState.DENIED)
+def _is_known_claim(session: Session, device_id: str, now: datetime) -> bool:
+    """Whether somebody has to decide about the device, or has just denied: more claims tell no more."""
+    just_denied = and_(Claim.state == ClaimState.DENIED, Claim.decided_at > now - _DENIAL_HOLDS)
+    known = or_(Claim.state == ClaimState.WAITING, just_denied)
+    return session.scalar(select(Claim.id).where(Claim.device_id == device_id, known).limit(1)) is not None

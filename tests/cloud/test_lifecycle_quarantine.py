@@ -132,6 +132,20 @@ def test_the_door_an_approval_opens_for_any_key_closes_again(
     assert not fleet.admits(fleet.bootstrap, "sensor-1")
 
 
+def test_after_a_day_a_denied_connection_is_a_claim_again(
+    fleet: Fleet, claimant: FakeDevice, clock: Clock
+) -> None:
+    record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    deny_claim(fleet.ctx, claims(fleet)[0].id)
+    clock.advance(timedelta(hours=23))
+    record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    assert claim_states(fleet) == [ClaimState.DENIED]
+    clock.advance(timedelta(hours=2))
+    for _ in range(2):
+        record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
+    assert claim_states(fleet) == [ClaimState.WAITING, ClaimState.DENIED]
+
+
 def test_a_key_takes_no_claim_over_that_somebody_is_looking_at(fleet: Fleet, claimant: FakeDevice) -> None:
     record_claim(fleet.ctx, "sensor-1", fleet.bootstrap)
     [seen] = claims(fleet)

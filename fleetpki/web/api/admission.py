@@ -84,5 +84,5 @@ def approve(caller: Operator, ctx: Ctx, claim_id: ClaimId) -> ClaimOut:
 
 @router.post("/claims/{claim_id}/deny", summary="Deny a claim")
 def deny(caller: Operator, ctx: Ctx, claim_id: ClaimId) -> ClaimOut:
-    """Turn the claimant away for good."""
+    """Turn the claimant away: a key for good, a refused connection for a day."""
     return ClaimOut.model_validate(quarantine.deny_claim(ctx, claim_id, actor=caller.actor))
