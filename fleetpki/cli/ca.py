@@ -113,7 +113,7 @@ def install_crl(
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Publish a root's revocation list; the authorities it revokes sign no more."""
+    """Publish a root's revocation list; what the authorities it revokes have signed is revoked too."""
     installed = revocation_lists.install_list(Fleet.open(directory).context, crl.read_bytes())
     present(as_json, authority_views.revocation_list_data(installed), f"installed list {installed.number}")
 

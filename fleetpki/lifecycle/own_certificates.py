@@ -12,7 +12,7 @@ from fleetpki.errors import Code, FleetError, NotFound, Rejected
 from fleetpki.lifecycle import authorities, issuance
 from fleetpki.lifecycle.batches import list_batches
 from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
-from fleetpki.lifecycle.transitions import revoke
+from fleetpki.lifecycle.transitions import ISSUER_REVOKED, revoke
 from fleetpki.pki import keys
 from fleetpki.pki.csr_policy import check_csr
 from fleetpki.pki.identifiers import certificate_id, key_digest
@@ -97,7 +97,8 @@ def renew_own(
         known = queries.certificate(tx.session, certificate_id(former))
         if known is None or known.role not in _RENEWABLE:
             raise NotFound("this is no certificate of the broker or a service of this fleet")
-        if known.state not in LIVE_CERTIFICATE and new_key is None:
+        is_lost = known.state not in LIVE_CERTIFICATE and known.revocation_reason != ISSUER_REVOKED
+        if is_lost and new_key is None:
             raise Rejected(Code.REVOKED, f"the certificate is {known.state}: its key has to be a new one")
         authority = authorities.active(tx.session)
         planned = issuance.planned(ctx, tx, known.role, known.common_name, public_key, authority)

@@ -2,12 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices and certificates are withdrawn."""
 
+from sqlalchemy import select
+
 from fleetpki.errors import Code, NotFound
-from fleetpki.lifecycle.context import OPERATOR, Context
+from fleetpki.lifecycle.context import OPERATOR, Context, Transaction
 from fleetpki.lifecycle.parties import known_device, require_not_revoked
-from fleetpki.lifecycle.transitions import close, disconnect, is_open, revoke, revoke_all
+from fleetpki.lifecycle.transitions import (
+    ISSUER_REVOKED,
+    close,
+    disconnect,
+    is_open,
+    revoke,
+    revoke_all,
+)
 from fleetpki.registry import queries
-from fleetpki.registry.models import CertificateState, DeviceState, RotationState
+from fleetpki.registry.models import (
+    Authority,
+    AuthorityState,
+    Certificate,
+    CertificateState,
+    Device,
+    DeviceState,
+    RotationState,
+)
+
+_BATCH = 100
+_NOT_REVOKED = tuple(state for state in CertificateState if state != CertificateState.REVOKED)
 
 
 def revoke_device(ctx: Context, device_id: str, reason: str, *, actor: str = OPERATOR) -> None:
@@ -63,3 +83,36 @@ def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor:
         rotation = queries.rotation_to(tx.session, certificate)
         if rotation is not None and is_open(rotation):
             close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, reason)
+
+
+def revoke_orphans(ctx: Context, *, actor: str = OPERATOR) -> None:
+    """Withdraw what revoked authorities have signed; in batches, so that others can write in between."""
+    while _revoke_some_orphans(ctx, actor):
+        pass
+
+
+def _revoke_some_orphans(ctx: Context, actor: str) -> int:
+    revoked = select(Authority.authority_id).where(Authority.state == AuthorityState.REVOKED)
+    is_left = Certificate.state.in_(_NOT_REVOKED)
+    orphans = select(Certificate.id, Certificate.device_id).where(Certificate.issuer_id.in_(revoked), is_left)
+    with ctx.transaction(actor, "revoke_orphans", "fleet") as tx:
+        chosen = tx.session.execute(orphans.limit(_BATCH)).all()
+        names = {row.device_id for row in chosen}
+        devices = select(Device).where(Device.device_id.in_(names)).order_by(Device.device_id)
+        tx.session.scalars(devices.with_for_update()).all()
+        still_left = select(Certificate).where(Certificate.id.in_({row.id for row in chosen}), is_left)
+        for certificate in tx.session.scalars(still_left).all():
+            _revoke_orphan(tx, certificate)
+        return len(chosen)
+
+
+def _revoke_orphan(tx: Transaction, certificate: Certificate) -> None:
+    revoke(tx, certificate, ISSUER_REVOKED)
+    rotation = (
+        None if certificate.device_id is None else queries.open_rotation(tx.session, certificate.device_id)
+    )
+    if rotation is not None and rotation.new in (
+        None,
+        certificate,
+    ):  # another authority's is as good as it was
+        close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, "its issuing authority is revoked")

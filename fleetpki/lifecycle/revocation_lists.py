@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.context import CLOUD, OPERATOR, Context
+from fleetpki.lifecycle.revocation import revoke_orphans
 from fleetpki.pki import keys
 from fleetpki.pki.crl import ListPlan, sign_list
 from fleetpki.pki.keyring import KeyUnavailable
@@ -23,6 +24,7 @@ from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
     Authority,
     AuthorityKind,
+    AuthorityState,
     Certificate,
     CertificateState,
     RevocationList,
@@ -76,7 +78,11 @@ def publish_due(ctx: Context) -> list[RevocationList]:
 
 
 def install_list(ctx: Context, der: bytes, *, actor: str = OPERATOR) -> RevocationList:
-    """Take over a list that a root signed where its key is; the authorities it revokes sign no more."""
+    """Take over a list that a root signed where its key is.
+
+    The authorities it revokes sign no more, and what they have signed is revoked. When that was interrupted,
+    the same list again goes on with it.
+    """
     try:
         crl = x509.load_der_x509_crl(der)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
@@ -85,7 +91,7 @@ def install_list(ctx: Context, der: bytes, *, actor: str = OPERATOR) -> Revocati
     with ctx.transaction(actor, "install_crl", "root") as tx:
         root = _signer(tx.session, crl)
         former = newest(tx.session, root.authority_id, 0)
-        if former is not None and former.number >= number:
+        if former is not None and former.number >= number and former.der != der:
             raise Rejected(Code.STALE, f"the list of {root.name} here is as new, or newer")
         installed = RevocationList(
             authority_id=root.authority_id,
@@ -97,7 +103,9 @@ def install_list(ctx: Context, der: bytes, *, actor: str = OPERATOR) -> Revocati
         )
         tx.audit("crl.installed", root.name, number=number, entries=len(crl))
         authorities.revoke_listed(tx, root, crl)
-        return tx.session.merge(installed)
+        installed = tx.session.merge(installed)
+    revoke_orphans(ctx, actor=actor)
+    return installed
 
 
 def _signer(session: Session, crl: x509.CertificateRevocationList) -> Authority:
@@ -109,10 +117,14 @@ def _signer(session: Session, crl: x509.CertificateRevocationList) -> Authority:
 
 
 def _signing(ctx: Context, session: Session) -> Sequence[Authority]:
-    """The authorities that sign lists here; the root's comes from where its key is."""
-    kinds = (AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)
-    found = [authority for kind in kinds for authority in authorities.in_use(session, kind)]
-    return [each for each in found if each.key_uri is not None and each.not_after > ctx.clock()]
+    """The authorities that sign lists here, also revoked ones; the root's comes from where its key is."""
+    query = select(Authority).where(
+        Authority.kind.in_((AuthorityKind.ISSUING, AuthorityKind.BOOTSTRAP)),
+        Authority.state != AuthorityState.RETIRED,
+        Authority.key_uri.is_not(None),
+        Authority.not_after > ctx.clock(),
+    )
+    return session.scalars(query.order_by(Authority.created_at.desc(), Authority.name)).all()
 
 
 def _partitions(ctx: Context, authority: Authority) -> int:

@@ -22,6 +22,7 @@ from fleetpki.registry.models import (
 )
 
 REPLACED = "replaced"
+ISSUER_REVOKED = "issuer_revoked"
 WITHOUT_CERTIFICATE = (RotationState.REQUESTED, RotationState.ACCEPTED)
 BEFORE_STAGED = (*WITHOUT_CERTIFICATE, RotationState.ISSUED)
 

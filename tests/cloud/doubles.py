@@ -36,15 +36,18 @@ from fleetpki.lifecycle import (
     start_rotation,
     verdict,
 )
-from fleetpki.pki import keys
+from fleetpki.lifecycle.ceremony import activate, install_authority, key_file
+from fleetpki.pki import keys, profiles
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.identifiers import certificate_id
+from fleetpki.pki.issuer import Issuer, to_pem
 from fleetpki.pki.keyring import KeyRing, KeyUnavailable
 from fleetpki.pki.keys import KeyType, PrivateKey
 from fleetpki.registry import audit, outbox, queries
 from fleetpki.registry.database import Database, Sessions, create_registry, engine_of, reading
 from fleetpki.registry.models import (
     AuditEntry,
+    Authority,
     Certificate,
     CertificateState,
     Device,
@@ -248,6 +251,16 @@ class Fleet:
 
     def admits(self, certificate_id: str, client_id: str) -> bool:
         return verdict(self.ctx, certificate_id=certificate_id, client_id=client_id).allow
+
+
+def add_issuing(fleet: Fleet, name: str) -> Authority:
+    """Put another issuing authority in the place of the one there is."""
+    now = fleet.ctx.clock()
+    key = fleet.ctx.keyring.create(key_file(name), KeyType.EC_P256)
+    root = Issuer(fleet.hierarchy.root.certificate, fleet.hierarchy.root.key)
+    plan = root.plan(profiles.ISSUING, name, key.public_key(), now, permitted_hosts=["broker.example"])
+    install_authority(fleet.ctx, name, to_pem(root.sign(plan)))
+    return activate(fleet.ctx, name)
 
 
 def enroll_at_a_door(ctx: Context, application: Application) -> Enrolled:

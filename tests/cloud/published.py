@@ -16,6 +16,7 @@ from fleetpki.lifecycle import Context, Policy, revocation_lists
 from fleetpki.pki.crl import ListPlan, sign_list
 from fleetpki.pki.hierarchy import Hierarchy, make_hierarchy
 from fleetpki.pki.issuer import Issuer
+from fleetpki.pki.reasons import Revocation
 from fleetpki.registry.database import reading
 from tests.cloud.doubles import START, Clock, Fleet, ReusedRegistry, make_context
 
@@ -92,6 +93,12 @@ class PublishingFleet:
             *("-CRLfile", "partition.pem", "-CRLfile", "root-crl.pem", "device.pem"),
         )
         return "OK" if outcome.returncode == 0 else outcome.stderr
+
+
+def root_list(hierarchy: Hierarchy, *revoked: x509.Certificate, number: int = 7) -> bytes:
+    plan = ListPlan(number, START, START + timedelta(days=400))
+    entries = [Revocation(each.serial_number, START, x509.ReasonFlags.ca_compromise) for each in revoked]
+    return sign_list(Issuer(hierarchy.root.certificate, hierarchy.root.key), plan, entries)
 
 
 def question_about(

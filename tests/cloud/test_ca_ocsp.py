@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from fleetpki.lifecycle import collect_unactivated, revoke_certificate
 from fleetpki.lifecycle.ocsp import OcspAnswer, answer
+from fleetpki.lifecycle.revocation_lists import install_list
 from fleetpki.pki import profiles
 from fleetpki.pki.hierarchy import Hierarchy
 from fleetpki.pki.keyring import KeyUnavailable
@@ -28,7 +29,7 @@ from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Authority, AuthorityKind
 from tests.cloud.doubles import ReusedFile, ReusedRegistry
-from tests.cloud.published import PublishingFleet, publishing_hierarchy, question_about
+from tests.cloud.published import PublishingFleet, publishing_hierarchy, question_about, root_list
 
 A_YEAR = timedelta(days=365)
 PATIENCE_S = 60
@@ -111,6 +112,14 @@ def test_openssl_hears_when_and_why_a_certificate_was_revoked(fleet: PublishingF
     said = openssl_says(fleet, device)
     assert "device.pem: revoked" in said
     assert "keyCompromise" in said
+
+
+def test_openssl_hears_that_what_a_revoked_authority_signed_is_revoked(
+    fleet: PublishingFleet, device: str
+) -> None:
+    hierarchy = fleet.fleet.hierarchy
+    install_list(fleet.ctx, root_list(hierarchy, hierarchy.issuing.certificate))
+    assert "device.pem: revoked" in openssl_says(fleet, device)
 
 
 def test_a_revocation_shows_in_the_very_next_answer(fleet: PublishingFleet, device: str) -> None:

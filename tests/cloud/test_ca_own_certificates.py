@@ -9,10 +9,12 @@ from fleetpki.errors import Code, NotFound
 from fleetpki.lifecycle import revoke_certificate
 from fleetpki.lifecycle.ceremony import create_bootstrap_authority
 from fleetpki.lifecycle.own_certificates import certify_bootstrap, renew_own
+from fleetpki.lifecycle.revocation_lists import install_list
 from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.keys import PrivateKey
 from fleetpki.registry.models import ApiRole, Certificate, CertificateState, Role
-from tests.cloud.doubles import FakeDevice, Fleet, new_key, refused
+from tests.cloud.doubles import FakeDevice, Fleet, add_issuing, new_key, refused
+from tests.cloud.published import root_list
 
 BATCH = "bootstrap-1"
 HOSTS = ["broker.example", "127.0.0.1"]
@@ -96,6 +98,15 @@ def test_a_key_that_others_have_is_replaced_and_all_its_certificates_revoked(fle
         assert fleet.state(former) == CertificateState.REVOKED
     again = renew_own(fleet.ctx, pem, hosts=HOSTS, new_key=new_key().public_key())  # it had broken off
     assert fleet.admits(again.signed_id, "operator")
+
+
+def test_who_lost_its_certificate_with_its_authority_is_renewed_by_another(fleet: Fleet) -> None:
+    pem = fleet.hierarchy.service.certificate_pem
+    add_issuing(fleet, "issuing-2")
+    install_list(fleet.ctx, root_list(fleet.hierarchy, fleet.hierarchy.issuing.certificate))
+    assert not fleet.admits(certificate_id(fleet.hierarchy.service.certificate), "service")
+    renewed = renew_own(fleet.ctx, pem, hosts=HOSTS)
+    assert fleet.admits(renewed.signed_id, "service")
 
 
 def test_a_device_is_not_renewed_this_way(fleet: Fleet) -> None:

@@ -17,11 +17,11 @@ from fleetpki.lifecycle.revocation_lists import REFRESH, VALIDITY, install_list,
 from fleetpki.pki.crl import ListPlan, sign_list
 from fleetpki.pki.hierarchy import ISSUING_PARTITIONS, Hierarchy
 from fleetpki.pki.issuer import Issuer
-from fleetpki.pki.reasons import Revocation, reason_code
+from fleetpki.pki.reasons import reason_code
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import AuthorityState, Certificate, RevocationList
 from tests.cloud.doubles import START, ReusedFile, ReusedRegistry
-from tests.cloud.published import PublishingFleet, publishing_hierarchy
+from tests.cloud.published import PublishingFleet, publishing_hierarchy, root_list
 
 A_WHILE = timedelta(minutes=2)
 
@@ -184,18 +184,24 @@ def test_reasons(text: str | None, code: x509.ReasonFlags | None) -> None:
     assert reason_code(text) == code
 
 
-def root_list(hierarchy: Hierarchy, *revoked: x509.Certificate, number: int = 7) -> bytes:
-    plan = ListPlan(number, START, START + timedelta(days=400))
-    entries = [Revocation(each.serial_number, START, x509.ReasonFlags.ca_compromise) for each in revoked]
-    return sign_list(Issuer(hierarchy.root.certificate, hierarchy.root.key), plan, entries)
-
-
 def test_a_roots_list_ends_the_authority_it_names(fleet: PublishingFleet, hierarchy: Hierarchy) -> None:
     install_list(fleet.ctx, root_list(hierarchy, hierarchy.issuing.certificate))
     with reading(fleet.ctx.sessions) as session:
         assert authorities.named(session, "issuing").state == AuthorityState.REVOKED
         with pytest.raises(FleetError, match="no issuing authority is active"):
             authorities.active(session)
+
+
+def test_a_revoked_authority_goes_on_signing_its_own_lists(
+    fleet: PublishingFleet, hierarchy: Hierarchy
+) -> None:
+    device = fleet.fleet.device("sensor-1").certificate_id
+    install_list(fleet.ctx, root_list(hierarchy, hierarchy.issuing.certificate))
+    publish_due(fleet.ctx)
+    serial = fleet.certificate(device).serial_number
+    assert fleet.list_of(device).get_revoked_certificate_by_serial_number(serial) is not None
+    fleet.clock.advance(VALIDITY)
+    assert len(publish_due(fleet.ctx)) == ISSUING_PARTITIONS + 1
 
 
 def test_an_older_list_of_a_root_is_refused(fleet: PublishingFleet, hierarchy: Hierarchy) -> None:

@@ -20,7 +20,7 @@ from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.root import Root, load
 from fleetpki.registry.models import ApiRole, CertificateState
 from tests.cloud.broker_fixtures import PASSPHRASE
-from tests.cloud.doubles import make_csr, new_key
+from tests.cloud.doubles import START, make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
 
 API = "/api/v1"
@@ -276,11 +276,14 @@ def root(web: Web) -> Root:
     return load(web.workspace / "root", key)
 
 
-def test_a_root_s_list_is_installed_once(web: Web, root: Root, officer: httpx.Client) -> None:
-    body = {"crl": b64encode(root.revocation_list(utc_now())).decode()}
+def test_a_root_s_list_is_installed_and_no_older_one_after_it(
+    web: Web, root: Root, officer: httpx.Client
+) -> None:
+    earlier, now = ({"crl": b64encode(root.revocation_list(at)).decode()} for at in (START, utc_now()))
     path = f"{API}/roots/revocation-lists"
-    assert officer.post(path, json=body).json()["number"] > 0
-    assert problem(officer.post(path, json=body)) == (409, "stale")
+    installed = officer.post(path, json=now).json()
+    assert officer.post(path, json=now).json() == installed
+    assert problem(officer.post(path, json=earlier)) == (409, "stale")
     assert problem(officer.post(path, json={"crl": b64encode(b"no list").decode()}))[0] == 422
 
 

@@ -51,7 +51,7 @@ def install_root(caller: CaOfficer, ctx: Ctx, body: NewRoot) -> AuthorityOut:
 
 @router.post("/roots/revocation-lists", status_code=201, summary="Install a root's revocation list")
 def install_list(caller: CaOfficer, ctx: Ctx, body: SignedList) -> RevocationListOut:
-    """Publish a list that a root signed; the authorities it revokes sign no more."""
+    """Publish a list that a root signed; what the authorities it revokes have signed is revoked too."""
     return RevocationListOut.model_validate(revocation_lists.install_list(ctx, body.crl, actor=caller.actor))
 
 
