@@ -11,7 +11,6 @@ from fleetpki.lifecycle.transitions import (
     ISSUER_REVOKED,
     close,
     disconnect,
-    is_open,
     revoke,
     revoke_all,
 )
@@ -23,6 +22,7 @@ from fleetpki.registry.models import (
     CertificateState,
     Device,
     DeviceState,
+    Rotation,
     RotationState,
 )
 
@@ -69,7 +69,10 @@ def resume_device(ctx: Context, device_id: str, *, actor: str = OPERATOR) -> Non
 
 
 def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor: str = OPERATOR) -> None:
-    """Withdraw one certificate. A device left without one may enrol again."""
+    """Withdraw one certificate, and the one being made with it: who has a stolen key may have asked for that.
+
+    A device left without one may enrol again.
+    """
     with ctx.transaction(actor, "revoke_certificate", certificate_id) as tx:
         certificate = queries.certificate(tx.session, certificate_id)
         if certificate is None:
@@ -80,8 +83,8 @@ def revoke_certificate(ctx: Context, certificate_id: str, reason: str, *, actor:
         if certificate.state == CertificateState.REVOKED:
             return
         revoke(tx, certificate, reason)
-        rotation = queries.rotation_to(tx.session, certificate)
-        if rotation is not None and is_open(rotation):
+        rotation = _open_rotation(tx, certificate)
+        if rotation is not None and certificate in (rotation.old, rotation.new):
             close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, reason)
 
 
@@ -108,11 +111,12 @@ def _revoke_some_orphans(ctx: Context, actor: str) -> int:
 
 def _revoke_orphan(tx: Transaction, certificate: Certificate) -> None:
     revoke(tx, certificate, ISSUER_REVOKED)
-    rotation = (
-        None if certificate.device_id is None else queries.open_rotation(tx.session, certificate.device_id)
-    )
-    if rotation is not None and rotation.new in (
-        None,
-        certificate,
-    ):  # another authority's is as good as it was
+    rotation = _open_rotation(tx, certificate)
+    # A device that has its certificate of another authority already may finish.
+    if rotation is not None and rotation.new in (None, certificate):
         close(tx, rotation, RotationState.ABANDONED, Code.REVOKED, "its issuing authority is revoked")
+
+
+def _open_rotation(tx: Transaction, certificate: Certificate) -> Rotation | None:
+    device_id = certificate.device_id
+    return None if device_id is None else queries.open_rotation(tx.session, device_id)

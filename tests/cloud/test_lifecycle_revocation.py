@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from fleetpki.errors import FleetError
+from fleetpki.errors import Code, FleetError
 from fleetpki.lifecycle import StatusState, revoke_certificate, revoke_device
 from fleetpki.lifecycle.parties import known_device
 from fleetpki.lifecycle.transitions import commit
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import CertificateState, DeviceState, OutboxKind, RotationState
-from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key
+from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
 
 pytestmark = pytest.mark.both_databases
 
@@ -83,15 +83,39 @@ def test_one_certificate_alone(fleet: Fleet, device: FakeDevice) -> None:
     device.rotates(device.is_asked_to_rotate(), new_key())
 
 
-def test_a_revoked_current_certificate_does_not_end_a_trial(fleet: Fleet, device: FakeDevice) -> None:
-    rotation_id = device.is_asked_to_rotate()
-    new = device.requests(rotation_id, new_key()).certificate_id
-    device.says(StatusState.STAGED, rotation_id)
-    revoke_certificate(fleet.ctx, device.certificate_id, "key found on the internet")
-    device.says(StatusState.CONNECTED, rotation_id, over=new)
-    device.says(StatusState.COMMITTED, rotation_id, over=new)
-    assert fleet.state(new) == CertificateState.ACTIVE
-    assert fleet.state(device.certificate_id) == CertificateState.REVOKED
+def test_what_a_thief_made_with_a_leaked_certificate_goes_with_it(fleet: Fleet, device: FakeDevice) -> None:
+    stolen = device.requests("thief's", new_key(), reason="expiring").certificate_id
+    device.says(StatusState.CONNECTED, "thief's", over=stolen)
+    revoke_certificate(fleet.ctx, device.certificate_id, "leaked")
+    assert disconnected(fleet) == {device.certificate_id, stolen}
+    assert not fleet.admits(stolen, device.device_id)
+    assert refused(lambda: device.says(StatusState.COMMITTED, "thief's", over=stolen)) == Code.REVOKED
+    assert device.rotation_state("thief's") == RotationState.ABANDONED
+
+
+def test_nobody_answers_a_rotation_with_a_revoked_certificate(fleet: Fleet, device: FakeDevice) -> None:
+    asked = device.is_asked_to_rotate()
+    revoke_certificate(fleet.ctx, device.certificate_id, "leaked")
+    assert device.rotation_state(asked) == RotationState.ABANDONED
+    assert [kind for kind, _ in fleet.delivered()] == [OutboxKind.DISCONNECT]
+
+
+def test_a_superseded_certificate_goes_without_what_its_device_is_doing_now(
+    fleet: Fleet, device: FakeDevice
+) -> None:
+    former = device.certificate_id
+    device.rotates(device.is_asked_to_rotate(), new_key())
+    asked = device.is_asked_to_rotate()
+    revoke_certificate(fleet.ctx, former, "leaked")
+    device.rotates(asked, new_key())
+
+
+def test_a_device_whose_certificate_leaked_enrols_again(fleet: Fleet, device: FakeDevice) -> None:
+    device.requests("thief's", new_key(), reason="expiring")
+    revoke_certificate(fleet.ctx, device.certificate_id, "leaked")
+    device.enroll("request-2", new_key())
+    device.says(StatusState.CONNECTED)
+    assert fleet.admits(device.certificate_id, device.device_id)
 
 
 def test_what_does_not_exist_cannot_be_revoked(fleet: Fleet) -> None:
