@@ -10,7 +10,7 @@ from fleetpki.lifecycle.context import Context, Transaction
 from fleetpki.lifecycle.transitions import activate_enrolled, commit, is_open
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import Certificate, CertificateState
+from fleetpki.registry.models import Certificate, CertificateState, DeviceState
 
 EST_REQUEST = "est:"
 """Request ids begin with this when the request came by EST."""
@@ -37,6 +37,8 @@ def _activate(tx: Transaction, certificate_id: str, device_id: str) -> None:
     certificate = queries.certificate(tx.session, certificate_id)
     if device is None or certificate is None or not is_unproven(certificate):
         return
+    if device.state != DeviceState.ACTIVE or certificate.not_after <= tx.now:
+        return  # it is about to be refused, and what it has waits for it
     device.last_seen_at = tx.now
     rotation = queries.rotation_to(tx.session, certificate)
     if rotation is None:

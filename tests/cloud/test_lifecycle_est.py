@@ -5,9 +5,17 @@
 import pytest
 
 from fleetpki.errors import Code, Unavailable
-from fleetpki.lifecycle import Issued, KeyRequest, prove_possession, reenroll, verdict
+from fleetpki.lifecycle import (
+    Issued,
+    KeyRequest,
+    prove_possession,
+    reenroll,
+    resume_device,
+    suspend_device,
+    verdict,
+)
 from fleetpki.registry.models import CertificateState, RotationState
-from tests.cloud.doubles import FakeDevice, Fleet, new_key, refused
+from tests.cloud.doubles import Clock, FakeDevice, Fleet, new_key, refused
 
 
 def enrolled_by_est(fleet: Fleet) -> FakeDevice:
@@ -58,6 +66,27 @@ def test_possession_is_proven_once(fleet: Fleet) -> None:
     entries = fleet.audited("sensor-1")
     prove_possession(fleet.ctx, device.certificate_id)
     assert fleet.audited("sensor-1") == entries
+
+
+def test_who_is_kept_out_proves_nothing_until_it_is_resumed(fleet: Fleet) -> None:
+    device = fleet.device()
+    new = renewed(device)
+    suspend_device(fleet.ctx, "sensor-1", "odd")
+    entries = fleet.audited("sensor-1")
+    prove_possession(fleet.ctx, new)
+    assert fleet.state(new) == CertificateState.ISSUED
+    assert device.rotation_state("est:2") == RotationState.ISSUED
+    assert fleet.audited("sensor-1") == entries
+    resume_device(fleet.ctx, "sensor-1")
+    prove_possession(fleet.ctx, new)
+    assert device.rotation_state("est:2") == RotationState.COMMITTED
+
+
+def test_an_expired_certificate_proves_nothing(fleet: Fleet, clock: Clock) -> None:
+    device = enrolled_by_est(fleet)
+    clock.now = fleet.certificate(device.certificate_id).not_after
+    prove_possession(fleet.ctx, device.certificate_id)
+    assert fleet.state(device.certificate_id) == CertificateState.ISSUED
 
 
 def test_a_renewal_meets_the_rotation_that_was_asked_for_by_mqtt(fleet: Fleet) -> None:
