@@ -6,10 +6,13 @@ By CSR the device makes the key; pushed, the key was made elsewhere. Either way 
 candidate until the device has been seen connected with it (``status``).
 """
 
+import math
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
 
 from fleetpki.errors import Code, FleetError, Rejected
 from fleetpki.lifecycle import authorities, issuance
@@ -48,6 +51,10 @@ from fleetpki.registry.models import (
 
 EXPIRING = "expiring"
 """The reason a device gives when it renews on its own."""
+
+_HOUR = timedelta(hours=1)
+_RENEWALS_PER_HOUR = 6
+"""So many certificates a device gets in an hour that nobody has asked it to renew."""
 
 _MAX_ID_CHARACTERS = 64
 _WITHOUT_CANDIDATE = (RotationState.REQUESTED, RotationState.ACCEPTED)
@@ -268,13 +275,17 @@ def _begin_renewal(
     if reason != EXPIRING:
         raise Rejected(Code.NOT_ALLOWED, "there is no such rotation")
     current = queries.open_rotation(tx.session, device.device_id)
-    if current is not None and not _has_ended(ctx, tx, current, sender):
+    if current is not None and _has_ended(ctx, tx, current, sender):
+        current = None
+    if current is not None:
         if _asks_the_same(current, csr):
             meet(tx, current, rotation_id)
             return current
         own = current.initiator == Initiator.DEVICE and current.state in BEFORE_STAGED
         if not own or current.new is sender:
             raise _busy(ctx, f"rotation {current.rotation_id} is {current.state}")
+    _require_pace(tx, device)
+    if current is not None:
         close(tx, current, RotationState.ABANDONED, Code.STALE, "the device began another rotation")
     _, active = _require_certified(tx, device.device_id)
     key = KeyRequest.SAME if csr.key_digest == active.key_digest else csr.key_type
@@ -311,11 +322,38 @@ def _answer_to(
         raise Rejected(Code.STALE, f"the rotation is {rotation.state}")
     holders = issuance.holders_of(tx, csr.key_digest)
     issuance.require_not_replaced(holders, device.device_id, rotation.rotation_id)
+    if earlier is not None:
+        _require_pace(tx, device)
     _require_asked_key(holders, rotation, csr)
     issuance.replace_unused(tx, device)
     recorded = issuance.record_device(ctx, tx, device.device_id, csr.public_key, rotation.rotation_id)
     rotation.new = recorded
     return recorded
+
+
+def _require_pace(tx: Transaction, device: Device) -> None:
+    """Refuse a device that asks for too many certificates; one for a rotation we asked for does not count."""
+    asked_for = select(Rotation.new_key).where(
+        Rotation.device_id == device.device_id,
+        Rotation.initiator != Initiator.DEVICE,
+        Rotation.new_key.is_not(None),
+    )
+    full_since = tx.session.scalar(
+        select(Certificate.recorded_at)
+        .where(
+            Certificate.device_id == device.device_id,
+            Certificate.batch.is_(None),  # not enrolled
+            Certificate.recorded_at > tx.now - _HOUR,
+            Certificate.recorded_at < tx.now + _HOUR,  # not by a clock that was ahead
+            Certificate.id.not_in(asked_for),
+        )
+        .order_by(Certificate.recorded_at.desc())
+        .offset(_RENEWALS_PER_HOUR - 1)
+        .limit(1)
+    )
+    if full_since is not None:
+        wait_s = max(1, math.ceil((full_since + _HOUR - tx.now).total_seconds()))
+        raise Rejected(Code.BUSY, "the device has asked for too many certificates in an hour", wait_s)
 
 
 def _require_asked_key(holders: Sequence[Certificate], rotation: Rotation, csr: AcceptedCsr) -> None:

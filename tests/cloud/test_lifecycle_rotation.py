@@ -443,3 +443,34 @@ class TestIssuedByHand:
     def test_an_unknown_device_is_refused(self, fleet: Fleet) -> None:
         with pytest.raises(FleetError):
             issue_for(fleet.ctx, "sensor-9", make_csr(new_key(), "sensor-9"))
+
+    def test_it_gets_six_certificates_an_hour(self, fleet: Fleet, device: FakeDevice, clock: Clock) -> None:
+        for number in range(6):
+            device.requests(f"renewal-{number}", key := new_key(), reason="expiring")
+            clock.advance(timedelta(minutes=5))
+        with pytest.raises(Rejected) as caught:
+            device.requests("renewal-6", new_key(), reason="expiring")
+        assert (caught.value.code, caught.value.retry_after_s) == (Code.BUSY, 30 * 60)
+        assert device.rotation_state("renewal-5") == RotationState.ISSUED
+        device.requests("renewal-5", key, reason="expiring")  # the same again gets the same answer
+        clock.advance(timedelta(minutes=30))
+        device.requests("renewal-6", key := new_key(), reason="expiring")
+        device.rotates("renewal-6", key)
+
+    @pytest.mark.parametrize("asked", [False, True])
+    def test_another_key_for_the_same_rotation_is_another_certificate(
+        self, fleet: Fleet, device: FakeDevice, asked: bool
+    ) -> None:
+        rotation_id = device.is_asked_to_rotate() if asked else "renewal-1"
+        for _ in range(6 + asked):
+            device.requests(rotation_id, key := new_key(), reason="expiring")
+        assert refused(lambda: device.requests(rotation_id, new_key(), reason="expiring")) == Code.BUSY
+        device.rotates(rotation_id, key)
+
+    def test_what_it_was_asked_for_does_not_count(self, fleet: Fleet, device: FakeDevice) -> None:
+        for _ in range(7):
+            device.rotates(device.is_asked_to_rotate(), new_key())
+        for number in range(6):
+            device.requests(f"renewal-{number}", new_key(), reason="expiring")
+        device.says(StatusState.REJECTED, "renewal-5")
+        device.rotates(device.is_asked_to_rotate(), new_key())
