@@ -206,7 +206,8 @@ def _begin(ctx: Context, campaign_id: str, device_ids: Sequence[str]) -> int:
             )
         )
         todo = [device_id for device_id in device_ids if device_id not in asked]
-        return sum(_ask(ctx, tx, campaign, device_id) for device_id in todo[: _share_left(tx, campaign)])
+        # Devices are locked in one order: nobody waits in a circle.
+        return sum(_ask(ctx, tx, campaign, each) for each in sorted(todo[: _share_left(tx, campaign)]))
 
 
 def _share_left(tx: Transaction, campaign: Campaign) -> int:

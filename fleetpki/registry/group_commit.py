@@ -1,21 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes of many threads share one durable commit.
+"""A write is durable before anybody hears of it; in a file, writes of many threads share a commit.
 
-A commit waits for the disk, and there is one end of the audit chain to write to, so writes go in groups:
+A server has many writers, and joins their commits by itself: there each write is a transaction of its own.
+It takes its locks in the order that all rules keep to. A group would hold the locks of all its members, in
+the order in which these came, and two groups would wait for each other.
+
+A file has one writer at a time, and a commit waits for the disk, so writes go in groups:
 
 1. A write waits for its turn, joins the open transaction and works in a savepoint of its own. When it fails,
    that is undone and the others are not.
 2. Then it queues once more, behind those that are waiting by now, and commits for all that have joined. Who
    finds its group committed has nothing left to do.
 
-Nobody returns before what they wrote is durable. The audit entries of a group are appended just before its
-commit: the end of the chain is locked as late as can be.
+The audit entries of a transaction are appended just before its commit: there is one end of the chain, and it
+is locked as late as can be.
 """
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -68,12 +72,13 @@ class _Group:
                 session.flush()
                 self.entries += write.entries
 
-    def end(self) -> None:
+    def end(self, outage: "_Outage") -> None:
         """Commit, unless the database has failed one of the members."""
         try:
             if self.error is None:
-                audit.append(self.connection, self.entries)
-                self.connection.commit()
+                with outage.noted() as note:
+                    audit.append(self.connection, [*note, *self.entries])
+                    self.connection.commit()
                 self.durable = True
         except Exception as error:  # every member raises it
             self.error = error
@@ -82,6 +87,33 @@ class _Group:
                 self.connection.invalidate()  # nobody knows what state it is in
             self.connection.close()
             self.ended = True  # not before: who sees this goes by ``durable``
+
+
+class _Outage:
+    """What could not be written while it happened is written as soon as something can be."""
+
+    def __init__(self) -> None:
+        self._failed_commits = 0
+        self._counting = Lock()
+
+    def goes_on(self, error: Exception | None) -> None:
+        with self._counting:
+            self._failed_commits += 1
+        log.error("the registry cannot be written: %s", error)
+
+    @contextmanager
+    def noted(self) -> Iterator[list[Entry]]:
+        """The entry about it, if there was one, for what is committed within the block."""
+        with self._counting:
+            failed_commits, self._failed_commits = self._failed_commits, 0
+        detail = {"failed_commits": failed_commits}
+        note = Entry(datetime.now(UTC), "cloud", "registry.unavailable", "fleet", detail)
+        try:
+            yield [note] if failed_commits else []
+        except BaseException:
+            with self._counting:
+                self._failed_commits += failed_commits
+            raise
 
 
 class GroupCommit:
@@ -93,11 +125,31 @@ class GroupCommit:
         self._turns = Turns()
         self._committing = Lock()
         self._open: _Group | None = None
-        self._failures = 0
+        self._outage = _Outage()
+
+    def write(self) -> AbstractContextManager[Write]:
+        """Write, durably once this returns; or ``RegistryUnavailable``, and nothing was written."""
+        return self._in_a_group() if self._engine.dialect.name == "sqlite" else self._alone()
 
     @contextmanager
-    def write(self) -> Iterator[Write]:
-        """Write, durably once this returns; or ``RegistryUnavailable``, and nothing was written."""
+    def _alone(self) -> Iterator[Write]:
+        with Session(self._engine, expire_on_commit=False) as session:
+            write = Write(session)
+            try:
+                yield write
+                session.flush()
+                with self._outage.noted() as note:
+                    audit.append(session.connection(), [*note, *write.entries])
+                    session.commit()
+            except IntegrityError:
+                raise
+            except (DBAPIError, NoConnection) as error:
+                session.invalidate()  # nobody knows what state the connection is in
+                self._outage.goes_on(error)
+                raise RegistryUnavailable from error
+
+    @contextmanager
+    def _in_a_group(self) -> Iterator[Write]:
         with self._turns:
             group = self._group()
             try:
@@ -118,31 +170,17 @@ class GroupCommit:
             try:
                 self._open = _Group(self._engine)
             except (DBAPIError, NoConnection) as error:
-                self._failed(error)
+                self._outage.goes_on(error)
                 raise RegistryUnavailable from error
-            self._open.entries += self._note_of_failures()
         return self._open
 
     def _end(self, group: _Group) -> None:
         if group.ended:
             return
         self._open = None
-        group.end()
-        if group.durable:
-            self._failures = 0
-        else:
-            self._failed(group.error)
-
-    def _failed(self, error: Exception | None) -> None:
-        self._failures += 1
-        log.error("the registry cannot be written: %s", error)
-
-    def _note_of_failures(self) -> list[Entry]:
-        """What could not be written while it happened is written as soon as something can be."""
-        if not self._failures:
-            return []
-        detail = {"failed_commits": self._failures}
-        return [Entry(datetime.now(UTC), "cloud", "registry.unavailable", "fleet", detail)]
+        group.end(self._outage)
+        if not group.durable:
+            self._outage.goes_on(group.error)
 
 
 @contextmanager

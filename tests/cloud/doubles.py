@@ -155,8 +155,9 @@ class ReusedPostgres(ReusedRegistry):
 
     def __init__(self, server: PostgresServer, hierarchy: Hierarchy) -> None:
         self._server = server
+        self.url = server.url("registry")
         server.create("registry")
-        super().__init__(server.url("registry"), hierarchy)
+        super().__init__(self.url, hierarchy)
         server.create("pristine", template="registry")
 
     def terminate_connections(self) -> None:
