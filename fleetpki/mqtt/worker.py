@@ -116,8 +116,7 @@ class Worker:
 
     def _cross_out(self, message_ids: Sequence[int]) -> None:
         with self._ctx.writing() as session:
-            for message_id in message_ids:
-                outbox.delete(session, message_id)
+            outbox.delete(session, message_ids)
 
 
 async def _publish(client: aiomqtt.Client, message: OutboxMessage) -> None:

@@ -40,13 +40,23 @@ def enqueue(
 
 
 def pending(session: Session, limit: int = 100) -> Sequence[OutboxMessage]:
-    """The oldest messages not yet sent."""
-    return session.scalars(select(OutboxMessage).order_by(OutboxMessage.id).limit(limit)).all()
+    """Messages not yet sent, the oldest first, but before all others those that end a session."""
+    oldest = select(OutboxMessage).order_by(OutboxMessage.id)
+    urgent = session.scalars(oldest.where(OutboxMessage.kind == OutboxKind.DISCONNECT).limit(limit)).all()
+    others = oldest.where(OutboxMessage.kind != OutboxKind.DISCONNECT).limit(limit - len(urgent))
+    return [*urgent, *session.scalars(others)]
 
 
-def delete(session: Session, message_id: int) -> None:
-    """Forget a message that was sent; one already forgotten is fine."""
-    session.execute(sql_delete(OutboxMessage).where(OutboxMessage.id == message_id))
+def delete(session: Session, message_ids: Sequence[int]) -> None:
+    """Forget messages that were sent; one already forgotten is fine.
+
+    One that a rule is at work on is left: a sender that waited for rules could wait in a circle.
+    """
+    free = select(OutboxMessage.id).where(OutboxMessage.id.in_(message_ids))
+    session.execute(
+        sql_delete(OutboxMessage).where(OutboxMessage.id.in_(free.with_for_update(skip_locked=True))),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def withdraw(session: Session, device_id: str, rotation_ids: Sequence[str]) -> None:

@@ -229,8 +229,7 @@ class Fleet:
         """Take everything out of the outbox, as the dispatcher does."""
         with self.ctx.writing() as session:
             messages = outbox.pending(session, limit=1000)
-            for message in messages:
-                outbox.delete(session, message.id)
+            outbox.delete(session, [message.id for message in messages])
         return [(message.kind, message.body) for message in messages]
 
     def audited(self, subject: str) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from fleetpki.errors import FleetError
@@ -22,7 +23,7 @@ from fleetpki.registry.models import (
     OutboxKind,
     Role,
 )
-from tests.cloud.doubles import START
+from tests.cloud.doubles import START, ReusedPostgres, ReusedRegistry
 
 pytestmark = pytest.mark.both_databases
 
@@ -154,6 +155,20 @@ def test_the_outbox_gives_the_oldest_first(ctx: Context) -> None:
     assert [name for _, name in waiting(ctx)] == ["a", "b", "c"]
 
 
+def test_the_end_of_a_session_is_before_all_that_waits(ctx: Context) -> None:
+    for number in range(200):
+        enqueue(ctx, f"r{number}")
+    with ctx.sessions.begin() as session:
+        for device_id in ("stolen-1", "stolen-2"):
+            outbox.enqueue(
+                session, OutboxKind.DISCONNECT, {"client_id": device_id}, START, device_id=device_id
+            )
+    with reading(ctx.sessions) as session:
+        first, second, *others = outbox.pending(session)
+    assert [first.device_id, second.device_id] == ["stolen-1", "stolen-2"]
+    assert [message.body["rotation_id"] for message in others] == [f"r{number}" for number in range(98)]
+
+
 def test_the_same_message_waits_once(ctx: Context) -> None:
     for name in ("a", "b", "a"):
         enqueue(ctx, name)
@@ -165,8 +180,25 @@ def test_deleting_a_sent_message_never_deletes_its_repetition(ctx: Context) -> N
     [(sent, _)] = waiting(ctx)
     enqueue(ctx, "a")  # the device asked again before the dispatcher came to delete what it sent
     with ctx.sessions.begin() as session:
-        outbox.delete(session, sent)
-        outbox.delete(session, sent)
+        outbox.delete(session, [sent])
+        outbox.delete(session, [sent])
+    assert [name for _, name in waiting(ctx)] == ["a"]
+
+
+def test_who_deletes_sent_messages_does_not_wait_for_a_rule_that_says_one_again(
+    ctx: Context, registry: ReusedRegistry
+) -> None:
+    if not isinstance(registry, ReusedPostgres):
+        pytest.skip("a file has one writer at a time")
+    for name in ("a", "b"):
+        enqueue(ctx, name)
+    sent = [message_id for message_id, _ in waiting(ctx)]
+    with ctx.sessions.begin() as rule:
+        outbox.enqueue(rule, OutboxKind.ROTATE, {"rotation_id": "a"}, START, device_id="sensor-1")
+        rule.flush()
+        with ctx.sessions.begin() as dispatcher:
+            dispatcher.execute(text("SET LOCAL lock_timeout = '10s'"))
+            outbox.delete(dispatcher, sent)
     assert [name for _, name in waiting(ctx)] == ["a"]
 
 

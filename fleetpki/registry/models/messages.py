@@ -51,5 +51,6 @@ class AuditEntry(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+Index("outbox_by_kind", OutboxMessage.kind, OutboxMessage.id)
 Index("audit_by_subject", AuditEntry.subject, AuditEntry.seq)
 Index("audit_by_actor", AuditEntry.actor, AuditEntry.seq)

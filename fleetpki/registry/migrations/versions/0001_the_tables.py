@@ -130,6 +130,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_device_id"), ["device_id"], unique=False)
+        batch_op.create_index("outbox_by_kind", ["kind", "id"], unique=False)
 
     op.create_table(
         "trust_documents",
