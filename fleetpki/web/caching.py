@@ -29,9 +29,14 @@ def etag(content: bytes) -> str:
 
 
 def conditional(request: Request, response: Response) -> Response:
-    """The answer, or 304 for who has it already."""
-    known = request.headers.get("if-none-match")
-    if known is None or known != response.headers.get("etag"):
+    """The answer, or 304 for who has it already and asks whether it is still good (RFC 9110, 13.1.2)."""
+    if request.method not in ("GET", "HEAD") or not _is_known(request, response.headers.get("etag")):
         return response
     kept = {name: response.headers[name] for name in _OF_NOT_MODIFIED if name in response.headers}
     return Response(status_code=304, headers=kept)
+
+
+def _is_known(request: Request, name: str | None) -> bool:
+    """Whether a name of a content is among those the peer has; a weak one is as good here."""
+    known = [each.strip() for each in ",".join(request.headers.getlist("if-none-match")).split(",")]
+    return name is not None and (known == ["*"] or name in (each.removeprefix("W/") for each in known))

@@ -57,10 +57,15 @@ def question_in(request: Request, body: bytes) -> bytes | None:
     """The question of a POST, or of a GET (RFC 6960, A.1); None when the request is about something else."""
     path: str = request.scope["path"]
     if path == PATH and request.method == "POST":
-        return body if request.headers.get("content-type") == REQUEST else None
+        return body if _media_type(request) == REQUEST else None
     if path.startswith(PATH + "/") and request.method in ("GET", "HEAD"):
         return _decoded(path.removeprefix(PATH + "/"))
     return None
+
+
+def _media_type(request: Request) -> str:
+    """What the body is, whatever its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _decoded(text: str) -> bytes:

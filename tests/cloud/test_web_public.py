@@ -74,6 +74,23 @@ def test_caches_are_told_how_long_a_list_is_good(client: httpx.Client, issuing: 
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("known", ["{}", '"another", {}', "W/{}", '"another",W/{} , "third"', "*"])
+def test_who_has_a_list_already_is_told_so(client: httpx.Client, issuing: str, known: str) -> None:
+    etag = client.get(f"/crl/{issuing}/0.crl").headers["etag"]
+    again = client.get(f"/crl/{issuing}/0.crl", headers={"If-None-Match": known.format(etag)})
+    assert (again.status_code, again.headers["etag"]) == (304, etag)
+
+
+@pytest.mark.parametrize("known", ["", '"another"', "another", 'W/"another", *'])
+def test_who_has_something_else_gets_the_list(client: httpx.Client, issuing: str, known: str) -> None:
+    again = client.get(f"/crl/{issuing}/0.crl", headers={"If-None-Match": known})
+    assert again.status_code == 200
+
+
+def test_what_is_not_there_is_not_there_whatever_one_has(client: httpx.Client) -> None:
+    assert client.get("/crl/nobody/0.crl", headers={"If-None-Match": "*"}).status_code == 404
+
+
 def test_a_ca_certificate_is_found(web: Web, client: httpx.Client, issuing: str) -> None:
     answer = client.get(f"/ca/{issuing}.crt")
     assert answer.headers["content-type"] == "application/pkix-cert"
@@ -100,6 +117,24 @@ def test_the_same_question_by_get_may_be_cached(web: Web, client: httpx.Client) 
         "/ocsp", content=path.read_bytes(), headers={"Content-Type": "application/ocsp-request"}
     )
     assert posted.content == answer.content
+
+
+@pytest.mark.parametrize(
+    "media_type", ["Application/OCSP-Request", "application/ocsp-request; charset=binary"]
+)
+def test_a_question_is_known_by_its_media_type(web: Web, client: httpx.Client, media_type: str) -> None:
+    answer = client.post("/ocsp", content=b"", headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, ocsp.RESPONSE)
+
+
+def test_a_posted_question_is_answered_whatever_one_has(web: Web, client: httpx.Client) -> None:
+    device = web.device("asked-5")
+    path = web.workspace / "posted.der"
+    ask_ocsp(web, device, "-no_nonce", "-reqout", str(path))
+    headers = {"Content-Type": ocsp.REQUEST}
+    first = client.post("/ocsp", content=path.read_bytes(), headers=headers)
+    headers["If-None-Match"] = first.headers["etag"]
+    assert client.post("/ocsp", content=path.read_bytes(), headers=headers).status_code == 200
 
 
 def test_an_answer_is_kept_for_a_second(web: Web) -> None:
