@@ -19,6 +19,8 @@ _PROGRAMS = Path("/usr/lib/postgresql")
 _SERVER_USER = "postgres"  # the server refuses to run as root; Debian's package makes this user
 _DATABASE_USER = "fleetpki"
 _INITDB = ("-U", _DATABASE_USER, "-A", "trust", "--no-sync", "-E", "UTF8")
+# A server of other people speaks a language, and is elsewhere: nothing of ours may depend on it.
+_LOCALE = ("--locale-provider=icu", "--icu-locale=en-US")
 _SERVER = ("-h", "", "-c", "max_connections=200", "-c", "timezone=Asia/Tokyo")
 _FORGETFUL = ("-c", "fsync=off", "-c", "full_page_writes=off")
 
@@ -101,7 +103,7 @@ def running_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     if user is not None:
         shutil.chown(folder, user)
     try:
-        command: list[str | Path] = [_program("initdb"), "-D", folder / "data", *_INITDB]
+        command: list[str | Path] = [_program("initdb"), "-D", folder / "data", *_INITDB, *_LOCALE]
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True, timeout=120)
         server = PostgresServer(folder, user, durable=durable)
         try:

@@ -75,6 +75,17 @@ def test_pages_follow_each_other(labelled: Context, name: str) -> None:
     assert found == expected.get(name, ["sensor-1", "sensor-2", "sensor-3"])
 
 
+def test_ids_have_the_order_of_their_bytes_whatever_language_a_server_speaks(fleet: Fleet) -> None:
+    names = ["Sensor-3", "pump_1", "sensor-1", "sensor-10", "sensor-2", "sensor_1", "sensorium"]
+    for name in reversed(names):
+        fleet.device(name)
+    with reading(fleet.ctx.sessions) as session:
+        assert list(all_pages(session)) == names
+        assert list(all_pages(session, prefix="sensor-")) == ["sensor-1", "sensor-10", "sensor-2"]
+        behind = pages.devices(session, after="Sensor-3", limit=9, prefix="sensor-")
+    assert [device.device_id for device in behind.rows] == ["sensor-1", "sensor-10", "sensor-2"]
+
+
 def test_a_tag_that_is_replaced_is_not_found_any_more(labelled: Context) -> None:
     update_device(labelled, "sensor-1", tags={"site": "south"})
     with reading(labelled.sessions) as session:

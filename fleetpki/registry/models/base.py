@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, TextClause, TypeDecorator, text
+from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, TextClause, TypeDecorator, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
+
+#: An id that lists are ordered by: byte by byte, as Python does it, whatever language a server speaks.
+ORDERED_ID = String(64).with_variant(String(64, collation="C"), "postgresql")
 
 
 class _UtcText(sqlite.DATETIME):

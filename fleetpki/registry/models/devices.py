@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from fleetpki.registry.models.base import Base, at_most_one
+from fleetpki.registry.models.base import ORDERED_ID, Base, at_most_one
 
 
 class DeviceState(StrEnum):
@@ -55,7 +55,7 @@ class Device(Base):
 
     __tablename__ = "devices"
 
-    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ORDERED_ID, primary_key=True)
     state: Mapped[DeviceState]
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
@@ -92,7 +92,7 @@ class AllowedDevice(Base):
 
     __tablename__ = "allowed_devices"
 
-    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_id: Mapped[str] = mapped_column(ORDERED_ID, primary_key=True)
     batch: Mapped[str | None] = mapped_column(ForeignKey("batches.name"))
     group: Mapped[str | None] = mapped_column(String(64))
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from fleetpki.registry.models.base import Base
+from fleetpki.registry.models.base import ORDERED_ID, Base
 
 
 class OutboxKind(StrEnum):
@@ -30,7 +30,7 @@ class OutboxMessage(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[OutboxKind]
-    device_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    device_id: Mapped[str | None] = mapped_column(ORDERED_ID, index=True)
     certificate_id: Mapped[str | None] = mapped_column(String(64))
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]

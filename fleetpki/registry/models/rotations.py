@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from fleetpki.registry.models.base import Base, at_most_one, in_state
+from fleetpki.registry.models.base import ORDERED_ID, Base, at_most_one, in_state
 from fleetpki.registry.models.certificates import Certificate
 
 
@@ -65,7 +65,7 @@ class Campaign(Base):
 
     __tablename__ = "campaigns"
 
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    campaign_id: Mapped[str] = mapped_column(ORDERED_ID, primary_key=True)
     state: Mapped[CampaignState]
     selector: Mapped[dict[str, Any]]
     """Which devices: any of group, tags, batch, issuer_id, device_ids, expires_before."""
@@ -84,7 +84,7 @@ class Rotation(Base):
     __tablename__ = "rotations"
 
     device_id: Mapped[str] = mapped_column(ForeignKey("devices.device_id"), primary_key=True)
-    rotation_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    rotation_id: Mapped[str] = mapped_column(ORDERED_ID, primary_key=True)
     asked_as: Mapped[str | None] = mapped_column(String(64))
     """The id the cloud gave it, when the device began by itself and gave it another."""
     mode: Mapped[RotationMode]

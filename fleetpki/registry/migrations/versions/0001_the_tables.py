@@ -10,6 +10,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_ORDERED_ID = sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Go forward."""
@@ -105,7 +107,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "campaigns",
-        sa.Column("campaign_id", sa.String(length=64), nullable=False),
+        sa.Column("campaign_id", _ORDERED_ID, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("selector", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("key", sa.String(length=16), nullable=False),
@@ -121,7 +123,7 @@ def upgrade() -> None:
         "outbox",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("device_id", sa.String(length=64), nullable=True),
+        sa.Column("device_id", _ORDERED_ID, nullable=True),
         sa.Column("certificate_id", sa.String(length=64), nullable=True),
         sa.Column("body", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -158,7 +160,7 @@ def upgrade() -> None:
 
     op.create_table(
         "allowed_devices",
-        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.Column("device_id", _ORDERED_ID, nullable=False),
         sa.Column("batch", sa.String(length=64), nullable=True),
         sa.Column("group", sa.String(length=64), nullable=True),
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=False),
@@ -172,7 +174,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "devices",
-        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.Column("device_id", _ORDERED_ID, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=True),
@@ -238,7 +240,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("certificate_id", sa.String(length=64), nullable=True),
         sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("device_id", sa.String(length=64), nullable=True),
+        sa.Column("device_id", _ORDERED_ID, nullable=True),
         sa.Column("common_name", sa.String(length=64), nullable=False),
         sa.Column("serial", sa.String(length=40), nullable=False),
         sa.Column("key_digest", sa.String(length=64), nullable=False),
@@ -334,7 +336,7 @@ def upgrade() -> None:
     op.create_table(
         "claims",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.Column("device_id", _ORDERED_ID, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("key_digest", sa.String(length=64), nullable=True),
         sa.Column("sender", sa.String(length=64), nullable=False),
@@ -362,7 +364,7 @@ def upgrade() -> None:
         "device_tags",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("value", sa.String(length=64), nullable=False),
-        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.Column("device_id", _ORDERED_ID, nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"],
             ["devices.device_id"],
@@ -374,8 +376,8 @@ def upgrade() -> None:
 
     op.create_table(
         "rotations",
-        sa.Column("device_id", sa.String(length=64), nullable=False),
-        sa.Column("rotation_id", sa.String(length=64), nullable=False),
+        sa.Column("device_id", _ORDERED_ID, nullable=False),
+        sa.Column("rotation_id", _ORDERED_ID, nullable=False),
         sa.Column("asked_as", sa.String(length=64), nullable=True),
         sa.Column("mode", sa.String(length=16), nullable=False),
         sa.Column("initiator", sa.String(length=16), nullable=False),
@@ -383,7 +385,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("old_key", sa.Integer(), nullable=False),
         sa.Column("new_key", sa.Integer(), nullable=True),
-        sa.Column("campaign_id", sa.String(length=64), nullable=True),
+        sa.Column("campaign_id", _ORDERED_ID, nullable=True),
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
