@@ -115,9 +115,11 @@ def verify_entries(
     return head
 
 
-def entries(session: Session, *, since: datetime | None = None) -> Iterable[Mapping[Any, Any]]:
-    """The entries from the first one not older than a time."""
-    query = select(_TABLE).order_by(_TABLE.c.seq)
+def entries(
+    session: Session, *, since: datetime | None = None, after: int = 0, limit: int | None = None
+) -> Iterable[Mapping[Any, Any]]:
+    """The entries behind one, from the first that is not older than a time."""
+    query = select(_TABLE).where(_TABLE.c.seq > after).order_by(_TABLE.c.seq).limit(limit)
     if since is not None:
         first = select(func.min(_TABLE.c.seq)).where(_TABLE.c.at >= since.astimezone(UTC))
         query = query.where(_TABLE.c.seq >= first.scalar_subquery())

@@ -17,6 +17,9 @@ _REQUEST_LINE = 1024  # what is left of it without the target, and white space
 #: A request has to be complete within this time of the connection or of its first byte.
 REQUEST_TIMEOUT_S = 20.0
 
+#: A peer that makes an answer wait for longer, because it does not read, is left.
+READ_TIMEOUT_S = 30.0
+
 
 class Connection(HttpToolsProtocol):
     """Tells the application whose certificate the peer showed, and gives up on peers that dawdle.
@@ -32,6 +35,7 @@ class Connection(HttpToolsProtocol):
     _in_head_only = True
     """Whether what has just come is all of one head, which goes on."""
     _deadline: asyncio.TimerHandle | None = None
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take over a connection whose TLS handshake is done."""
@@ -44,6 +48,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._forget_deadline()
+        self._forget_patience()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +93,21 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._forget_deadline()
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Much has been written that the peer has not read."""
+        super().pause_writing()
+        self._patience = self.loop.call_later(READ_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The peer has read most of it."""
+        self._forget_patience()
+        super().resume_writing()
+
+    def _forget_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _expect_request(self) -> None:
         self._forget_deadline()

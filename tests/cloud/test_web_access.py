@@ -2,22 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets in at the API, and what those who do not find out."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from fleetpki.registry.models import ApiRole, CertificateState
-from fleetpki.web import server
+from fleetpki.web import connection, server
 from fleetpki.web.connection import MAX_HEAD
 from fleetpki.web.logins import LIMIT, WINDOW_S, FailedLogins
 from tests.cloud.broker_fixtures import PATIENCE_S, client_hello
 from tests.cloud.doubles import make_csr, new_key
-from tests.cloud.web_fixtures import Web, running_web
+from tests.cloud.web_fixtures import Web, running_web, serving
 
 API = "/api/v1"
 
@@ -253,3 +256,29 @@ def test_a_line_break_in_a_path_reaches_no_header(web: Web) -> None:
 def test_tls_before_1_2_is_refused(web: Web) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         web.curl(None, "--tls-max", "1.1", web.url("api"))
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_who_does_not_read_an_answer_is_left(web: Web, monkeypatch: pytest.MonkeyPatch, is_tls: bool) -> None:
+    monkeypatch.setattr(connection, "READ_TIMEOUT_S", 0.05)
+    left = threading.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone = asyncio.ensure_future(receive())
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            await asyncio.sleep(0)
+        left.set()
+
+    with serving(endless, web.tls if is_tls else None) as port:
+        peer = socket.create_connection(("127.0.0.1", port))
+        if is_tls:
+            trusting = ssl.create_default_context(cafile=str(web.anchors))
+            peer = trusting.wrap_socket(peer, server_hostname="127.0.0.1")
+        with peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert left.wait(PATIENCE_S)

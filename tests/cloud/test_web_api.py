@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST API as an operator's programs use it, over real TLS."""
 
+import json
+import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +21,7 @@ from fleetpki.pki.hierarchy import make_hierarchy
 from fleetpki.pki.identifiers import certificate_id
 from fleetpki.pki.root import Root, load
 from fleetpki.registry.models import ApiRole, CertificateState
+from fleetpki.web.api.audit import exported
 from tests.cloud.broker_fixtures import PASSPHRASE
 from tests.cloud.doubles import START, make_csr, new_key
 from tests.cloud.web_fixtures import Web, running_web
@@ -147,6 +150,22 @@ def test_the_chain_is_exported_so_that_it_can_be_verified_elsewhere(
     assert officer.get(f"{API}/audit/verification", params={"head": str(head)}).status_code == 200
     forged = f"{head.seq}:{'0' * 64}"
     assert problem(officer.get(f"{API}/audit/verification", params={"head": forged}))[0] == 409
+
+
+def test_an_export_that_nobody_reads_holds_no_database_open(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetpki.web.api.audit._AT_A_TIME", 2)
+    lines = exported(web.ctx, None)
+    next(lines)
+    with web.ctx.transaction("test", "test", "test") as tx:
+        tx.audit("noted", "while somebody exports")
+    with sqlite3.connect(web.fleet.layout.registry) as database:
+        [(is_busy, *_)] = database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert not is_busy
+    rest = [json.loads(line) for each in lines for line in each.splitlines()]
+    assert [entry["seq"] for entry in rest] == list(range(3, 3 + len(rest)))
+    assert rest[-1]["subject"] == "while somebody exports"
 
 
 def test_a_change_needs_the_version_it_is_a_change_of(web: Web, officer: httpx.Client) -> None:
