@@ -17,7 +17,7 @@ from fleetpki.lifecycle.own_certificates import renew_own
 from fleetpki.lifecycle.revocation_lists import install_list, publish_due
 from fleetpki.pki.keyring import KeyUnavailable
 from tests.cloud.doubles import Clock, Fleet
-from tests.cloud.test_ca_revocation_lists import root_list
+from tests.cloud.published import root_list
 
 A_DAY = timedelta(days=1)
 
