@@ -122,13 +122,19 @@ def flash(
     burn_block: Annotated[
         int | None,
         typer.Option(
-            min=0, max=5, help="eFuse key block to burn the store's key into. **Cannot be undone.**"
+            min=0,
+            max=5,
+            help="eFuse key block to burn the store's key into, empty and the one the firmware is built for. "
+            "**Cannot be undone.**",
         ),
     ] = None,
     output: Production = DEFAULT_PRODUCTION,
     as_json: Json = False,
 ) -> None:
     """Make the chip at a serial port one of the devices, then delete that device's images.
+
+    The chip must be new, or erased; the firmware comes afterwards, as its first start may lock the chip.
+    After an interruption run it again with the same board.
 
     Example: *fleetpki factory flash --port /dev/ttyUSB0 --burn-block 1*
     """
