@@ -9,6 +9,9 @@ from pathlib import Path
 
 import aiomqtt
 
+#: Messages that have come and that nobody has looked at yet; more are dropped.
+_WAITING = 10_000
+
 
 @dataclass(frozen=True)
 class Bus:
@@ -36,6 +39,7 @@ class Bus:
             protocol=aiomqtt.ProtocolVersion.V5,
             tls_context=self.tls_context(),
             keepalive=30,
+            max_queued_incoming_messages=_WAITING,
         )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Sequence
 
 import aiomqtt
@@ -34,9 +35,12 @@ Work = tuple[Service, Request]
 #: Name of the MQTT 5 user property in which the broker certifies the sender's certificate id.
 STAMP = "certificate-id"
 
-#: Requests handled at once.
-_LANES = 128
-_LANE_DEPTH = 25
+#: Requests handled at once, and how many of a device and of all may be here; more are dropped. A device that
+#: keeps to the protocol has fewer, and repeats what is not answered.
+_AT_ONCE = 128
+_OF_A_DEVICE = 8
+_OF_ALL = 10_000
+_SAY_DROPPED_S = 10.0
 
 _MIN_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
@@ -53,6 +57,8 @@ class Worker:
         self._poll_s = poll_s
         self.ready = asyncio.Event()
         """Set while the services are subscribed."""
+        self._dropped = 0
+        self._say_dropped_at = 0.0
 
     async def run(self) -> None:
         """Work until cancelled; a lost connection is made again."""
@@ -73,7 +79,7 @@ class Worker:
             for service in SERVICES:
                 await client.subscribe(topics.shared(service.requests), qos=1)
             self.ready.set()
-            lanes = Lanes[Work](_LANES, _LANE_DEPTH, lambda work: self._answer(client, *work))
+            lanes = Lanes[Work](_AT_ONCE, _OF_A_DEVICE, _OF_ALL, lambda work: self._answer(client, *work))
             work = [self._listen(client, lanes), lanes.run()]
             if self._poll_s is not None:
                 work.append(self._dispatch(client, self._poll_s))
@@ -83,8 +89,19 @@ class Worker:
         async for message in client.messages:
             service = _service_of(message)
             request = request_in(message)
-            if service is not None and request is not None:
-                await lanes.put(request.device_id, (service, request))
+            if service is None or request is None:
+                continue
+            if not lanes.put(request.device_id, (service, request)):
+                self._drop(request)
+
+    def _drop(self, request: Request) -> None:
+        """Leave a message that there is no room for, and say so once in a while."""
+        self._dropped += 1
+        if time.monotonic() < self._say_dropped_at:
+            return
+        log.warning("too many wait: dropped %d messages, the last of %s", self._dropped, request.device_id)
+        self._dropped = 0
+        self._say_dropped_at = time.monotonic() + _SAY_DROPPED_S
 
     async def _answer(self, client: aiomqtt.Client, service: Service, request: Request) -> None:
         answer = await serve(service, self._desk, request)
