@@ -39,7 +39,7 @@ static void test_a_clock_that_is_not_known_renews_nothing(void **state)
     assert_int_equal(fake_port_count_messages(&device->fake, TOPIC_CSR), 0);
 }
 
-/** A device whose renewal, or rotation ordered as `order`, is pending on a key that the firmware after it cannot use. */
+/** A device whose renewal, or the rotation `order`, is pending on a key that the firmware after it cannot use. */
 static void leave_pending_on_another_backend(test_device_t *device, const char *order)
 {
     static cert_status_t public_key_status;
