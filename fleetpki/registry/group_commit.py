@@ -36,6 +36,9 @@ from fleetpki.registry.turns import Turns
 
 log = logging.getLogger(__name__)
 
+#: A server's connections are few, and all processes share them.
+_AT_ONCE_ON_A_SERVER = 8
+
 
 @dataclass(frozen=True)
 class Write:
@@ -122,18 +125,19 @@ class GroupCommit:
     def __init__(self, engine: Engine) -> None:
         """Write through an engine that nobody else writes through."""
         self._engine = engine
-        self._turns = Turns()
+        self._is_file = engine.dialect.name == "sqlite"
+        self._turns = Turns(1 if self._is_file else _AT_ONCE_ON_A_SERVER)
         self._committing = Lock()
         self._open: _Group | None = None
         self._outage = _Outage()
 
     def write(self) -> AbstractContextManager[Write]:
         """Write, durably once this returns; or ``RegistryUnavailable``, and nothing was written."""
-        return self._in_a_group() if self._engine.dialect.name == "sqlite" else self._alone()
+        return self._in_a_group() if self._is_file else self._alone()
 
     @contextmanager
     def _alone(self) -> Iterator[Write]:
-        with Session(self._engine, expire_on_commit=False) as session:
+        with self._turns, Session(self._engine, expire_on_commit=False) as session:
             write = Write(session)
             try:
                 yield write

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lock that is handed over in the order in which it was asked for."""
+"""A lock, or several, handed over in the order in which they were asked for."""
 
 from collections import deque
 from threading import Lock
@@ -8,19 +8,19 @@ from types import TracebackType
 
 
 class Turns:
-    """Threads take turns; nobody overtakes."""
+    """Threads take turns, one or more at once; nobody overtakes."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
         """Nobody is at it yet."""
         self._guard = Lock()
-        self._taken = False
+        self._free = at_once
         self._queue: deque[Lock] = deque()
 
     def __enter__(self) -> None:
         """Wait for one's turn."""
         with self._guard:
-            if not self._taken:
-                self._taken = True
+            if self._free:
+                self._free -= 1
                 return
             mine = Lock()
             mine.acquire()
@@ -39,7 +39,7 @@ class Turns:
             if self._queue:
                 self._queue.popleft().release()
             else:
-                self._taken = False
+                self._free += 1
 
     def _leave(self, mine: Lock) -> None:
         """Stop waiting; a turn that came at the same moment goes to the next."""
