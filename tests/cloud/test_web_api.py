@@ -209,6 +209,44 @@ def test_a_campaign_for_a_list_of_no_devices_is_not_one_for_all(officer: httpx.C
     assert officer.get(f"{API}/campaigns").json()["items"] == before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "unknown"),
+    [
+        ("POST", "devices/page-1/revoke", {"certificate_id": "deadbeef"}, "certificate_id"),
+        ("PATCH", "batches/bootstrap-1", {"opne": False}, "opne"),
+        ("POST", "devices/page-1/rotations", {"keytype": "rsa-2048"}, "keytype"),
+        ("POST", "campaigns", {"selector": {"grup": "north"}}, "selector.grup"),
+        ("POST", "allow-list", [{"device_id": "typo-1", "grup": "north"}], "0.grup"),
+    ],
+)
+def test_a_field_nobody_knows_is_refused_by_its_name(
+    officer: httpx.Client, method: str, path: str, body: object, unknown: str
+) -> None:
+    refused = officer.request(method, f"{API}/{path}", json=body)
+    assert problem(refused) == (422, "bad_message")
+    assert refused.json()["detail"] == f"body.{unknown}: there is no such field"
+
+
+def test_what_was_refused_for_a_typo_changed_nothing(officer: httpx.Client) -> None:
+    officer.post(f"{API}/devices/page-1/revoke", json={"certificate_id": "deadbeef"})
+    assert officer.get(f"{API}/devices/page-1").json()["state"] == "active"
+
+
+@pytest.mark.parametrize(("path", "there"), [("devices", "state"), ("certificates", "device_id")])
+def test_a_parameter_nobody_knows_is_refused_with_those_there_are(
+    officer: httpx.Client, path: str, there: str
+) -> None:
+    refused = officer.get(f"{API}/{path}", params={"stat": "revoked"})
+    assert problem(refused) == (422, "bad_message")
+    assert refused.json()["detail"].startswith("query.stat: there is no such parameter, only: after, limit,")
+    assert there in refused.json()["detail"]
+
+
+def test_where_nothing_can_be_asked_every_parameter_is_refused(officer: httpx.Client) -> None:
+    refused = officer.post(f"{API}/devices/page-1/resume", params={"reason": "repaired"})
+    assert refused.json()["detail"] == "query.reason: there is no such parameter, only: none"
+
+
 def test_a_batch_decides_who_may_enrol(officer: httpx.Client) -> None:
     made = officer.post(f"{API}/batches", json={"name": "autumn", "budget": 10})
     assert (made.status_code, made.json()["open"]) == (201, False)

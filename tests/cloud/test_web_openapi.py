@@ -34,6 +34,20 @@ def test_everything_is_described() -> None:
     assert len(OPERATIONS) >= 40
 
 
+def bodies() -> Iterator[dict[str, Any]]:
+    """The schemas of all bodies."""
+    for path in DESCRIPTION.raw_schema["paths"].values():
+        for operation in path.values():
+            if "requestBody" in operation:
+                schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                name = schema.get("items", schema)["$ref"].rpartition("/")[2]
+                yield DESCRIPTION.raw_schema["components"]["schemas"][name]
+
+
+def test_no_body_has_fields_that_are_not_described() -> None:
+    assert [body["title"] for body in bodies() if body["additionalProperties"] is not False] == []
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_every_answer_is_as_described(web: Web, operation: Any) -> None:
     authorization = {"Authorization": f"Bearer {web.tokens[ApiRole.CA_OFFICER]}"}

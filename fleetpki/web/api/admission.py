@@ -13,7 +13,7 @@ from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import ClaimState
 from fleetpki.web.api.models import AllowedOut, ClaimOut, Page, number
-from fleetpki.web.api.types import After, AfterName, DeviceId, Limit, Name
+from fleetpki.web.api.types import After, AfterName, Body, DeviceId, Limit, Name
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 _MAX_ENTRIES = 5000
@@ -23,13 +23,13 @@ ClaimId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 router = APIRouter(tags=["enrolment"])
 
 
-class Allowed(BaseModel):
+class Allowed(Body):
     """A line of the allow-list."""
 
     device_id: Name
     batch: Name | None = None
     group: Name | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     certificate_id: Annotated[
         str | None, Field(description="The one bootstrap certificate it may enrol with")
     ] = None

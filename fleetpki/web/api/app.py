@@ -4,7 +4,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DataError
@@ -61,7 +61,7 @@ PARTS = (
 _DESCRIPTION = """
 Everything `fleetpki` does at the command line. Callers show a bearer token or an operator's certificate;
 roles are viewer, operator and ca-officer, each includes those before it. Long lists come in pages: pass
-`next` as `after`.
+`next` as `after`. A field or parameter that is not described here is refused, not ignored.
 """
 _REFUSALS = {
     400: "The request cannot be accepted as it is",
@@ -102,7 +102,7 @@ def api_without_fleet() -> FastAPI:
             for status, text in _REFUSALS.items()
         },
     )
-    version = APIRouter(prefix=PREFIX)
+    version = APIRouter(prefix=PREFIX, dependencies=[Depends(_refuse_unknown_parameters)])
     for part in PARTS:
         version.include_router(part.router)
     app.include_router(version)
@@ -113,6 +113,15 @@ def api_without_fleet() -> FastAPI:
     app.add_middleware(SafeHeaders)
     _answer_errors(app)
     return app
+
+
+def _refuse_unknown_parameters(request: Request) -> None:
+    """A parameter nobody knows is mostly a filter, mistyped: without it the answer would be about more."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            message = f"there is no such parameter, only: {', '.join(known) or 'none'}"
+            raise RequestValidationError([{"type": "unknown", "loc": ("query", name), "msg": message}])
 
 
 _PROBLEM = "#/components/schemas/Problem"
@@ -158,7 +167,8 @@ def _answer_errors(app: FastAPI) -> None:
     def malformed(_request: Request, error: RequestValidationError) -> Response:
         found = error.errors()[0]
         where = ".".join(str(part) for part in found["loc"])
-        detail = f"{where}: {found['msg']}".encode("ascii", "backslashreplace").decode()
+        what = "there is no such field" if found["type"] == "extra_forbidden" else found["msg"]
+        detail = f"{where}: {what}".encode("ascii", "backslashreplace").decode()
         return problems.problem_response(422, Code.BAD_MESSAGE, detail)
 
     @app.exception_handler(HTTPException)

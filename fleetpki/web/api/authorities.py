@@ -11,7 +11,7 @@ from fleetpki.lifecycle import Context, authorities, ceremony, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web.api.certificates import PEM
 from fleetpki.web.api.models import AuthorityOut, RevocationListOut
-from fleetpki.web.api.types import AuthorityName, Name, Pem
+from fleetpki.web.api.types import AuthorityName, Body, Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Operator, Viewer
 
 InPath = Annotated[AuthorityName, Path()]
@@ -19,7 +19,7 @@ InPath = Annotated[AuthorityName, Path()]
 router = APIRouter(prefix="/authorities", tags=["authorities"])
 
 
-class AuthorityRequest(BaseModel):
+class AuthorityRequest(Body):
     """An issuing authority to be."""
 
     name: AuthorityName
@@ -34,13 +34,13 @@ class Requested(BaseModel):
     csr: str
 
 
-class NewBootstrapAuthority(BaseModel):
+class NewBootstrapAuthority(Body):
     """An authority for the bootstrap certificates of a factory batch."""
 
     name: AuthorityName
 
 
-class Installation(BaseModel):
+class Installation(Body):
     """What the root made of a request."""
 
     certificate: Pem

@@ -5,13 +5,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fleetpki.lifecycle import authorities, batches, own_certificates
 from fleetpki.lifecycle.batches import BatchPolicy
 from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import BatchOut
-from fleetpki.web.api.types import AuthorityName, Name, Pem
+from fleetpki.web.api.types import AuthorityName, Body, Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Viewer
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 router = APIRouter(prefix="/batches", tags=["enrolment"])
 
 
-class BatchChange(BaseModel):
+class BatchChange(Body):
     """A batch's policy; what is missing stays, or is off."""
 
     enabled: Annotated[bool, Field(description="Whether its devices may enrol")] = True
@@ -41,7 +41,7 @@ class NewBatch(BatchChange):
     name: Annotated[str, Field(pattern=_NAME)]
 
 
-class BootstrapRequest(BaseModel):
+class BootstrapRequest(Body):
     """A key that is to open the door for enrolment."""
 
     common_name: Annotated[Name, Field(description="A device id, or the name of the batch")]

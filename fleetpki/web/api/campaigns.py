@@ -5,14 +5,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fleetpki.lifecycle import Context, KeyRequest, campaigns
 from fleetpki.lifecycle.selection import Selector
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.web.api.models import CampaignOut, CampaignShown, Page, ProgressOut
-from fleetpki.web.api.types import AfterName, Limit, Name, Reason, Time
+from fleetpki.web.api.types import AfterName, Body, Limit, Name, Reason, Time
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 CampaignId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -20,18 +20,18 @@ CampaignId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
 
-class SelectorIn(BaseModel):
+class SelectorIn(Body):
     """Which devices: those that meet all of these."""
 
     group: Name | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
     batch: Name | None = None
     issuer_id: Name | None = None
     device_ids: Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = None
     expires_before: Time | None = None
 
 
-class NewCampaign(BaseModel):
+class NewCampaign(Body):
     """A campaign to begin."""
 
     selector: SelectorIn

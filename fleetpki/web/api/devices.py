@@ -17,7 +17,18 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import DeviceState
 from fleetpki.web.api.models import CertificateOut, DeviceOut, Page
-from fleetpki.web.api.types import AfterName, DeviceId, Limit, Name, NameFilter, Pem, Reason, TagFilter, Time
+from fleetpki.web.api.types import (
+    AfterName,
+    Body,
+    DeviceId,
+    Limit,
+    Name,
+    NameFilter,
+    Pem,
+    Reason,
+    TagFilter,
+    Time,
+)
 from fleetpki.web.problems import PreconditionFailed
 from fleetpki.web.security import Ctx, Operator, Viewer
 
@@ -26,26 +37,26 @@ _ETAG = re.compile(r'"([0-9]{1,9})"')
 router = APIRouter(prefix="/devices", tags=["devices"])
 
 
-class WithReason(BaseModel):
+class WithReason(Body):
     """Why something is done; kept in the registry and the audit chain."""
 
     reason: Reason = "unspecified"
 
 
-class DeviceChange(BaseModel):
+class DeviceChange(Body):
     """What to change; what is missing stays."""
 
     group: Name | None = None
     tags: dict[str, str] | None = None
 
 
-class Reenrollment(BaseModel):
+class Reenrollment(Body):
     """How long a device may enrol once more."""
 
     within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 60
 
 
-class CertificationRequest(BaseModel):
+class CertificationRequest(Body):
     """A key made elsewhere."""
 
     csr: Annotated[Pem, Field(description="PKCS#10 in PEM; its common name is the device id")]

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fleetpki.lifecycle import authorities, people
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import CertificateOut
-from fleetpki.web.api.types import Pem
+from fleetpki.web.api.types import Body, Pem
 from fleetpki.web.security import CaOfficer, Ctx
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -20,7 +20,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 router = APIRouter(prefix="/people", tags=["access"])
 
 
-class NewPerson(BaseModel):
+class NewPerson(Body):
     """Somebody who is to use the API; their key stays where it was made."""
 
     name: Annotated[str, Field(pattern=_NAME)]

@@ -9,26 +9,26 @@ from pydantic import Base64Bytes, BaseModel, Field
 
 from fleetpki.lifecycle import ceremony, revocation_lists, trust
 from fleetpki.web.api.models import AuthorityOut, RevocationListOut
-from fleetpki.web.api.types import AuthorityName, Pem
+from fleetpki.web.api.types import AuthorityName, Body, Pem
 from fleetpki.web.security import CaOfficer, Ctx
 
 router = APIRouter(tags=["authorities"])
 
 
-class NewRoot(BaseModel):
+class NewRoot(Body):
     """A root that is to be known."""
 
     name: AuthorityName
     certificate: Pem
 
 
-class SignedList(BaseModel):
+class SignedList(Body):
     """What `fleetpki ca root-crl` wrote."""
 
     crl: Annotated[Base64Bytes, Field(description="The list in DER, in base64")]
 
 
-class TrustUpdate(BaseModel):
+class TrustUpdate(Body):
     """What `fleetpki ca trust-update` wrote."""
 
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]

@@ -5,7 +5,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 
 from fleetpki import lifecycle
 from fleetpki.errors import NotFound
@@ -15,20 +14,20 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import RotationState
 from fleetpki.web.api.models import Page, RotationOut
-from fleetpki.web.api.types import DeviceId, Limit, NameFilter, RotationId, Time
+from fleetpki.web.api.types import Body, DeviceId, Limit, NameFilter, RotationId, Time
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 router = APIRouter(tags=["rotations"])
 
 
-class RotationRequest(BaseModel):
+class RotationRequest(Body):
     """What a device is asked for."""
 
     key: KeyRequest = KeyRequest.EC_P256
     deadline: Time | None = None
 
 
-class PushRequest(BaseModel):
+class PushRequest(Body):
     """The key to make here and send."""
 
     key: KeyRequest = KeyRequest.EC_P256

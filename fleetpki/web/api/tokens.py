@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from fleetpki import lifecycle
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.models import TokenOut
+from fleetpki.web.api.types import Body
 from fleetpki.web.security import CaOfficer, Ctx
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -18,7 +19,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """A token to make."""
 
     name: Annotated[str, Field(pattern=_NAME)]

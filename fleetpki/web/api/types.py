@@ -1,12 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The fleetpki authors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes into requests: texts, times and numbers with bounds."""
+"""What goes into requests: bodies, and texts, times and numbers with bounds."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+
+class Body(BaseModel):
+    """What a request carries. A field nobody knows is refused: it is mostly a known one, mistyped."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def _in_utc(at: datetime) -> datetime:
