@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -207,6 +208,23 @@ def test_a_campaign_for_a_list_of_no_devices_is_not_one_for_all(officer: httpx.C
     refusal = officer.post(f"{API}/campaigns", json={"selector": {"device_ids": []}})
     assert refusal.status_code == 422
     assert officer.get(f"{API}/campaigns").json()["items"] == before
+
+
+def test_a_campaign_for_the_whole_fleet_is_asked_for_in_so_many_words(officer: httpx.Client) -> None:
+    begun = officer.post(f"{API}/campaigns", json={"selector": {"all": True}})
+    assert begun.json()["progress"]["waiting"] >= 7
+    officer.post(f"{API}/campaigns/{begun.json()['campaign_id']}/cancel")
+
+
+@pytest.mark.parametrize(
+    "selector", [{}, {"all": False}, {"tags": {}}, {"group": None}, {"all": True, "group": "north"}]
+)
+def test_a_campaign_for_nobody_in_particular_is_not_begun(
+    officer: httpx.Client, selector: dict[str, Any]
+) -> None:
+    refused = officer.post(f"{API}/campaigns", json={"selector": selector})
+    assert problem(refused) == (422, "bad_message")
+    assert "`all`" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(

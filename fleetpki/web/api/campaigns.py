@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Campaigns: the rotation of many devices."""
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from fleetpki.lifecycle import Context, KeyRequest, campaigns
 from fleetpki.lifecycle.selection import Selector
@@ -21,14 +21,27 @@ router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
 
 class SelectorIn(Body):
-    """Which devices: those that meet all of these."""
+    """Which devices: those that meet all of these; or, said alone, `all` there are."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    all: Annotated[bool, Field(description="The whole fleet")] = False
     group: Name | None = None
     tags: dict[str, str] = Field(default_factory=dict)
     batch: Name | None = None
     issuer_id: Name | None = None
     device_ids: Annotated[list[Name], Field(min_length=1, max_length=1000)] | None = None
     expires_before: Time | None = None
+
+    @model_validator(mode="after")
+    def _is_explicit(self) -> Self:
+        if self.all == bool(self.filters()):
+            raise ValueError("name a filter, or nothing but `all`: true for the whole fleet")
+        return self
+
+    def filters(self) -> dict[str, Any]:
+        """What narrows it down."""
+        return self.model_dump(exclude={"all"}, exclude_defaults=True)
 
 
 class NewCampaign(Body):
@@ -57,7 +70,7 @@ def create_campaign(caller: Operator, ctx: Ctx, body: NewCampaign) -> CampaignSh
     """Rotate many devices, so many a minute, until too many fail."""
     campaign = campaigns.create(
         ctx,
-        selector=Selector(**body.selector.model_dump()),
+        selector=Selector(**body.selector.filters()),
         key=body.key,
         rate_per_minute=body.rate_per_minute,
         failure_limit_percent=body.failure_limit_percent,
