@@ -3,7 +3,7 @@
 """Errors as the API tells them: problem details (RFC 9457)."""
 
 import http
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError
@@ -15,6 +15,21 @@ MEDIA_TYPE = "application/problem+json"
 
 _BAD_INPUT = (Code.BAD_MESSAGE, Code.BAD_CSR, Code.WEAK_KEY, Code.WRONG_SUBJECT, Code.KEY_MISMATCH)
 _WRONG_INPUT, _ENVIRONMENT = 2, 4  # exit codes
+
+_REFUSALS = {
+    400: "The request cannot be accepted as it is",
+    401: "Nobody knows the caller",
+    403: "The caller's role does not permit this",
+    404: "There is no such thing",
+    409: "A rule refuses this now",
+    412: "It was changed since you looked",
+    413: "The body is too long",
+    415: "The body is not declared to be JSON",
+    422: "The request does not have the form described here",
+    428: "Say which version you mean to change",
+    429: "Too many failed logins from this address",
+    503: "The registry, the broker or a key cannot be used now",
+}
 
 
 class PreconditionFailed(Exception):  # noqa: N818 - HTTP's word for it
@@ -36,6 +51,15 @@ class Problem(BaseModel):
     detail: str
     code: Annotated[str, Field(description="Why, in one word: a code of the protocol, or of the API alone")]
     hint: Annotated[str | None, Field(description="What to do about it")] = None
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How the description of an operation tells of these answers."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        str(status): {"description": _REFUSALS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
 
 
 def problem_response(

@@ -34,6 +34,21 @@ def test_everything_is_described() -> None:
     assert len(OPERATIONS) >= 40
 
 
+def refusals(path: str, method: str) -> list[int]:
+    """The refusals an operation is described with."""
+    answers = DESCRIPTION.raw_schema["paths"][f"/api/v1{path}"][method]["responses"]
+    return sorted(int(status) for status in answers if int(status) >= 400)
+
+
+def test_an_operation_is_described_with_the_refusals_it_can_answer() -> None:
+    assert refusals("/devices", "get") == [401, 422, 429, 503]
+    assert refusals("/tokens", "get") == [401, 403, 422, 429, 503]
+    assert refusals("/audit/verification", "get") == [401, 409, 422, 429, 503]
+    assert refusals("/devices/{device_id}/resume", "post") == [401, 403, 404, 409, 422, 429, 503]
+    changing = [400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503]
+    assert refusals("/devices/{device_id}", "patch") == changing
+
+
 def bodies() -> Iterator[dict[str, Any]]:
     """The schemas of all bodies."""
     for path in DESCRIPTION.raw_schema["paths"].values():

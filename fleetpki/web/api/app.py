@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts the API together."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -34,7 +35,7 @@ from fleetpki.web.body import BodyLimit
 from fleetpki.web.dashboard.pages import add_dashboard
 from fleetpki.web.headers import SafeHeaders
 from fleetpki.web.logins import FailedLogins
-from fleetpki.web.problems import PreconditionFailed
+from fleetpki.web.problems import PreconditionFailed, refusals
 from fleetpki.web.security import AccessRefused
 
 PREFIX = "/api/v1"
@@ -63,19 +64,6 @@ Everything `fleetpki` does at the command line. Callers show a bearer token or a
 roles are viewer, operator and ca-officer, each includes those before it. Long lists come in pages: pass
 `next` as `after`. A field or parameter that is not described here is refused, not ignored.
 """
-_REFUSALS = {
-    400: "The request cannot be accepted as it is",
-    401: "Nobody knows the caller",
-    403: "The caller's role does not permit this",
-    404: "There is no such thing",
-    409: "A rule refuses this now",
-    412: "It was changed since you looked",
-    413: "The body is too long",
-    422: "The request does not have the form described here",
-    428: "Say which version you mean to change",
-    429: "Too many failed logins from this address",
-    503: "The registry, the broker or a key cannot be used now",
-}
 
 
 def make_api(fleet: Fleet) -> FastAPI:
@@ -97,10 +85,7 @@ def api_without_fleet() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={
-            status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}}}}
-            for status, text in _REFUSALS.items()
-        },
+        responses=refusals(401, 422, 429, 503),
     )
     version = APIRouter(prefix=PREFIX, dependencies=[Depends(_refuse_unknown_parameters)])
     for part in PARTS:
@@ -124,19 +109,28 @@ def _refuse_unknown_parameters(request: Request) -> None:
             raise RequestValidationError([{"type": "unknown", "loc": ("query", name), "msg": message}])
 
 
-_PROBLEM = "#/components/schemas/Problem"
-
-
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description, with the one form all errors have."""
+    """The description, with the one form all errors have, and what an operation's form lets go wrong."""
     if app.openapi_schema is None:
         description = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         components = description.setdefault("components", {})
         components.setdefault("schemas", {})["Problem"] = problems.Problem.model_json_schema()
+        for path, operations in description["paths"].items():
+            for method, operation in operations.items():
+                operation["responses"] |= refusals(*_by_form(path, method, operation))
         app.openapi_schema = description
     return app.openapi_schema
+
+
+def _by_form(path: str, method: str, operation: dict[str, Any]) -> Iterator[int]:
+    if method != "get":
+        yield from (403, 409)
+    if "{" in path:
+        yield 404
+    if "requestBody" in operation:
+        yield from (400, 413, 415)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from fleetpki.registry.audit import Head
 from fleetpki.registry.database import reading
 from fleetpki.web.api.models import AuditEntryOut, Page, number
 from fleetpki.web.api.types import After, Limit, NameFilter, Time
+from fleetpki.web.problems import refusals
 from fleetpki.web.security import Ctx, Viewer
 
 JSON_LINES = "application/x-ndjson"
@@ -49,7 +50,7 @@ def list_entries(
     return Page(items=items, next=number(page.next))
 
 
-@router.get("/verification", summary="Verify the audit chain")
+@router.get("/verification", summary="Verify the audit chain", responses=refusals(409))
 def verify(
     _caller: Viewer,
     ctx: Ctx,

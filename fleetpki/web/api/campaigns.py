@@ -13,6 +13,7 @@ from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.web.api.models import CampaignOut, CampaignShown, Page, ProgressOut
 from fleetpki.web.api.types import AfterName, Body, Limit, Name, Reason, Time
+from fleetpki.web.problems import refusals
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 CampaignId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -65,7 +66,7 @@ def list_campaigns(
     return Page(items=items, next=page.next)
 
 
-@router.post("", status_code=201, summary="Begin a campaign")
+@router.post("", status_code=201, summary="Begin a campaign", responses=refusals(404))
 def create_campaign(caller: Operator, ctx: Ctx, body: NewCampaign) -> CampaignShown:
     """Rotate many devices, so many a minute, until too many fail."""
     campaign = campaigns.create(

@@ -29,7 +29,7 @@ from fleetpki.web.api.types import (
     TagFilter,
     Time,
 )
-from fleetpki.web.problems import PreconditionFailed
+from fleetpki.web.problems import PreconditionFailed, refusals
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 _ETAG = re.compile(r'"([0-9]{1,9})"')
@@ -108,7 +108,7 @@ def show_device(_caller: Viewer, ctx: Ctx, device_id: DeviceId, response: Respon
     return _shown(ctx, device_id, response)
 
 
-@router.patch("/{device_id}", summary="Change group or tags")
+@router.patch("/{device_id}", summary="Change group or tags", responses=refusals(412, 428))
 def change_device(
     caller: Operator,
     ctx: Ctx,

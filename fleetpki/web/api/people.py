@@ -13,6 +13,7 @@ from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import CertificateOut
 from fleetpki.web.api.types import Body, Pem
+from fleetpki.web.problems import refusals
 from fleetpki.web.security import CaOfficer, Ctx
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -35,7 +36,7 @@ class PersonOut(CertificateOut):
     api_role: ApiRole
 
 
-@router.get("", summary="List people")
+@router.get("", summary="List people", responses=refusals(403))
 def list_people(_caller: CaOfficer, ctx: Ctx) -> list[PersonOut]:
     """All certificates that permit something here, also those that are over."""
     return [PersonOut.model_validate(certificate) for certificate in people.people(ctx)]

@@ -12,6 +12,7 @@ from fleetpki import lifecycle
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.models import TokenOut
 from fleetpki.web.api.types import Body
+from fleetpki.web.problems import refusals
 from fleetpki.web.security import CaOfficer, Ctx
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -35,7 +36,7 @@ class TokenCreated(BaseModel):
     token: str
 
 
-@router.get("", summary="List tokens")
+@router.get("", summary="List tokens", responses=refusals(403))
 def list_tokens(_caller: CaOfficer, ctx: Ctx) -> list[TokenOut]:
     """All tokens there are or were."""
     return [TokenOut.model_validate(token) for token in lifecycle.tokens(ctx)]
