@@ -86,12 +86,13 @@ def rejected_response(rejected: Rejected) -> JSONResponse:
 
 def fleet_error_response(error: FleetError) -> JSONResponse:
     """An operator has to act on something."""
+    hint = "" if "fleetpki " in error.hint else error.hint  # a command is no help to a program
     if isinstance(error, NotFound):
-        return problem_response(404, "not_found", error.message, hint=error.hint)
+        return problem_response(404, "not_found", error.message, hint=hint)
     if error.exit_code == _ENVIRONMENT:
-        return problem_response(503, Code.INTERNAL, error.message, hint=error.hint)
+        return problem_response(503, Code.INTERNAL, error.message, hint=hint)
     status = 422 if error.exit_code == _WRONG_INPUT else 409
-    return problem_response(status, Code.NOT_ALLOWED, error.message, hint=error.hint)
+    return problem_response(status, Code.NOT_ALLOWED, error.message, hint=hint)
 
 
 def unstorable_response(_error: DataError) -> JSONResponse:

@@ -130,7 +130,31 @@ def test_a_request_for_another_name_is_refused(web: Web, officer: httpx.Client) 
     "path", ["devices/no-such-device", "certificates/" + "0" * 64, "devices/page-1/rotations/none", "nothing"]
 )
 def test_what_does_not_exist_is_not_found(officer: httpx.Client, path: str) -> None:
-    assert problem(officer.get(f"{API}/{path}"))[0] == 404
+    assert problem(officer.get(f"{API}/{path}")) == (404, "not_found")
+
+
+def test_what_cannot_be_done_to_a_thing_is_no_method(officer: httpx.Client) -> None:
+    assert problem(officer.put(f"{API}/devices/page-1")) == (405, "method_not_allowed")
+
+
+def test_where_a_body_stops_being_json_is_told(officer: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = officer.post(f"{API}/devices/page-1/suspend", content='{"reason": }', headers=headers)
+    assert problem(refused) == (422, "bad_message")
+    assert refused.json()["detail"] == "the body is no JSON: Expecting value, at character 11"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}])
+def test_a_body_has_to_be_declared_to_be_json(officer: httpx.Client, headers: dict[str, str]) -> None:
+    refused = officer.post(f"{API}/devices/page-1/suspend", content="{}", headers=headers)
+    assert problem(refused) == (415, "unsupported_media_type")
+    assert refused.json()["detail"] == "send Content-Type: application/json"
+
+
+def test_hints_are_for_programs_and_name_no_commands(officer: httpx.Client) -> None:
+    assert "hint" not in officer.patch(f"{API}/batches/nothing", json={}).json()
+    refused = officer.post(f"{API}/authorities/bootstrap", json={"name": "No_name"}).json()
+    assert refused["hint"] == "use 1 to 32 of a-z 0-9 -"
 
 
 def test_the_audit_chain_is_listed_and_verified(officer: httpx.Client) -> None:

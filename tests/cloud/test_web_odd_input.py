@@ -91,7 +91,8 @@ def test_a_form_with_more_fields_than_ours_is_no_login(web: Web) -> None:
 def test_no_body_is_too_odd(web: Web, body: bytes) -> None:
     with web.api(ApiRole.CA_OFFICER) as client:
         for action in ("revoke", "suspend", "rotations", "allow-reenrollment"):
-            answer = client.post(f"{API}/devices/nobody-1/{action}", content=body)
+            path, headers = f"{API}/devices/nobody-1/{action}", {"Content-Type": "application/json"}
+            answer = client.post(path, content=body, headers=headers)
             assert 400 <= answer.status_code < 500
 
 

@@ -41,6 +41,9 @@ from fleetpki.web.security import AccessRefused
 PREFIX = "/api/v1"
 MAX_BODY = 64 * 1024
 
+#: Of what the framework refuses.
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
 #: In the order of the description.
 PARTS = (
     devices,
@@ -159,19 +162,27 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(_request: Request, error: RequestValidationError) -> Response:
-        found = error.errors()[0]
-        where = ".".join(str(part) for part in found["loc"])
-        what = "there is no such field" if found["type"] == "extra_forbidden" else found["msg"]
-        detail = f"{where}: {what}".encode("ascii", "backslashreplace").decode()
+        if isinstance(error.body, bytes):  # nobody has read it
+            detail = "send Content-Type: application/json"
+            return problems.problem_response(415, "unsupported_media_type", detail)
+        detail = _what_is_wrong(error.errors()[0]).encode("ascii", "backslashreplace").decode()
         return problems.problem_response(422, Code.BAD_MESSAGE, detail)
 
     @app.exception_handler(HTTPException)
     def refused_by_framework(_request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        return problems.problem_response(
-            error.status_code, Code.BAD_MESSAGE, str(error.detail), headers=headers
-        )
+        code = _CODES.get(error.status_code, Code.BAD_MESSAGE)
+        return problems.problem_response(error.status_code, code, str(error.detail), headers=headers)
 
     @app.exception_handler(Exception)
     def internal(_request: Request, _error: Exception) -> Response:
         return problems.problem_response(500, Code.INTERNAL, "internal error; the server's log has more")
+
+
+def _what_is_wrong(error: dict[str, Any]) -> str:
+    """Where a request has not the form described, and why."""
+    if error["type"] == "json_invalid":
+        return f"the body is no JSON: {error['ctx']['error']}, at character {error['loc'][1]}"
+    where = ".".join(str(part) for part in error["loc"])
+    what = "there is no such field" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{where}: {what}"
