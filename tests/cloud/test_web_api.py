@@ -294,6 +294,8 @@ def test_a_batch_decides_who_may_enrol(officer: httpx.Client) -> None:
     assert (made.status_code, made.json()["open"]) == (201, False)
     changed = officer.patch(f"{API}/batches/autumn", json={"enabled": False})
     assert (changed.json()["enabled"], changed.json()["budget"]) == (False, 10)
+    assert officer.patch(f"{API}/batches/autumn", json={"budget": None}).json()["budget"] is None
+    assert problem(officer.patch(f"{API}/batches/autumn", json={"open": None})) == (422, "bad_message")
 
 
 def test_the_allow_list_is_filled_and_emptied(officer: httpx.Client) -> None:

@@ -49,6 +49,18 @@ def test_an_operation_is_described_with_the_refusals_it_can_answer() -> None:
     assert refusals("/devices/{device_id}", "patch") == changing
 
 
+def test_what_a_change_of_a_batch_leaves_out_has_no_default() -> None:
+    change = DESCRIPTION.raw_schema["components"]["schemas"]["BatchChange"]
+    assert "required" not in change
+    assert [name for name, field in change["properties"].items() if "default" in field] == []
+
+
+def test_the_version_a_change_is_made_to_has_to_be_named() -> None:
+    change = DESCRIPTION.raw_schema["paths"]["/api/v1/devices/{device_id}"]["patch"]
+    (header,) = (each for each in change["parameters"] if each["in"] == "header")
+    assert (header["name"], header["required"]) == ("If-Match", True)
+
+
 def bodies() -> Iterator[dict[str, Any]]:
     """The schemas of all bodies."""
     for path in DESCRIPTION.raw_schema["paths"].values():

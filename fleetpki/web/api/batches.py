@@ -15,30 +15,40 @@ from fleetpki.web.api.types import AuthorityName, Body, Name, Pem
 from fleetpki.web.security import CaOfficer, Ctx, Viewer
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_UNSET: Any = None  # never looked at
+
+Enabled = Annotated[bool, Field(description="Whether its devices may enrol")]
+Open = Annotated[bool, Field(description="Whether devices off the allow-list may")]
+Proof = Annotated[bool, Field(description="Whether a device must prove its factory secret")]
+CloudKeys = Annotated[bool, Field(description="Whether keys are made here on request")]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Budget = Annotated[Count | None, Field(description="How many devices may ever enrol; null: no limit")]
+RatePerMinute = Annotated[Count | None, Field(description="How many may in a minute; null: no limit")]
 
 router = APIRouter(prefix="/batches", tags=["enrolment"])
 
 
-class BatchChange(Body):
-    """A batch's policy; what is missing stays, or is off."""
-
-    enabled: Annotated[bool, Field(description="Whether its devices may enrol")] = True
-    open: Annotated[bool, Field(description="Whether devices off the allow-list may")] = False
-    proof: Annotated[bool, Field(description="Whether a device must prove its factory secret")] = False
-    cloud_keys: Annotated[bool, Field(description="Whether keys are made here on request")] = False
-    budget: Annotated[Count | None, Field(description="How many devices may ever enrol")] = None
-    rate_per_minute: Annotated[Count | None, Field(description="How many may in a minute")] = None
-
-    def given(self) -> dict[str, Any]:
-        """The fields the caller sent."""
-        return self.model_dump(include=self.model_fields_set)
-
-
-class NewBatch(BatchChange):
+class NewBatch(Body):
     """A batch to make."""
 
     name: Annotated[str, Field(pattern=_NAME)]
+    enabled: Enabled = True
+    open: Open = False
+    proof: Proof = False
+    cloud_keys: CloudKeys = False
+    budget: Budget = None
+    rate_per_minute: RatePerMinute = None
+
+
+class BatchChange(Body):
+    """What to change of a batch's policy; what is missing stays."""
+
+    enabled: Enabled = _UNSET
+    open: Open = _UNSET
+    proof: Proof = _UNSET
+    cloud_keys: CloudKeys = _UNSET
+    budget: Budget = _UNSET
+    rate_per_minute: RatePerMinute = _UNSET
 
 
 class BootstrapRequest(Body):
@@ -69,7 +79,9 @@ def change_batch(
     caller: CaOfficer, ctx: Ctx, name: Annotated[str, Path(pattern=_NAME)], body: BatchChange
 ) -> BatchOut:
     """Change some of a batch's policy; it counts from the next enrolment."""
-    return BatchOut.model_validate(batches.change_batch(ctx, name, body.given(), actor=caller.actor))
+    return BatchOut.model_validate(
+        batches.change_batch(ctx, name, body.model_dump(exclude_unset=True), actor=caller.actor)
+    )
 
 
 @router.post("/{name}/certificates", status_code=201, summary="Make a bootstrap certificate")

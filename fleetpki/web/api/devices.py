@@ -34,6 +34,15 @@ from fleetpki.web.security import Ctx, Operator, Viewer
 
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
+#: Described by hand: who leaves it out is told so with a status of its own, 428.
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The ETag of the device you saw",
+}
+
 router = APIRouter(prefix="/devices", tags=["devices"])
 
 
@@ -46,8 +55,8 @@ class WithReason(Body):
 class DeviceChange(Body):
     """What to change; what is missing stays."""
 
-    group: Name | None = None
-    tags: dict[str, str] | None = None
+    group: Annotated[Name | None, Field(description="null: none")] = None
+    tags: Annotated[dict[str, str] | None, Field(description="All it is to have; null: as they are")] = None
 
 
 class Reenrollment(Body):
@@ -108,16 +117,21 @@ def show_device(_caller: Viewer, ctx: Ctx, device_id: DeviceId, response: Respon
     return _shown(ctx, device_id, response)
 
 
-@router.patch("/{device_id}", summary="Change group or tags", responses=refusals(412, 428))
+@router.patch(
+    "/{device_id}",
+    summary="Change group or tags",
+    responses=refusals(412, 428),
+    openapi_extra={"parameters": [_IF_MATCH]},
+)
 def change_device(
     caller: Operator,
     ctx: Ctx,
     device_id: DeviceId,
     body: DeviceChange,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag of the device you saw")] = None,
+    if_match: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> DeviceOut:
-    """Change a device nobody has changed since you looked. Tags replace those it has; null is no group."""
+    """Change a device nobody has changed since you looked. Tags replace those it has."""
     if if_match is None:
         raise PreconditionFailed(428, "send If-Match with the device's ETag")
     seen = _ETAG.fullmatch(if_match)
