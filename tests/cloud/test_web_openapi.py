@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.app import api_without_fleet
+from fleetpki.web.api.types import Body
 from fleetpki.web.logins import FailedLogins
 from tests.cloud.broker_fixtures import PATIENCE_S
 from tests.cloud.web_fixtures import Web, running_web
@@ -73,6 +74,19 @@ def bodies() -> Iterator[dict[str, Any]]:
 
 def test_no_body_has_fields_that_are_not_described() -> None:
     assert [body["title"] for body in bodies() if body["additionalProperties"] is not False] == []
+
+
+def test_examples_are_bodies_that_are_taken() -> None:
+    examples = [(body, example) for body in Body.__subclasses__() for example in examples_of(body)]
+    assert len(examples) > 10
+    for body, example in examples:
+        body.model_validate(example)
+
+
+def examples_of(body: type[Body]) -> list[Any]:
+    """The examples a body is described with."""
+    examples: list[Any] = body.model_json_schema().get("examples", [])
+    return examples
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)

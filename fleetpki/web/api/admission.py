@@ -13,7 +13,7 @@ from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import ClaimState
 from fleetpki.web.api.models import AllowedOut, ClaimOut, Page, number
-from fleetpki.web.api.types import After, AfterName, Body, DeviceId, Limit, Name
+from fleetpki.web.api.types import After, AfterName, Body, DeviceId, Limit, Name, example
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 _MAX_ENTRIES = 5000
@@ -25,6 +25,8 @@ router = APIRouter(tags=["enrolment"])
 
 class Allowed(Body):
     """A line of the allow-list."""
+
+    model_config = example(device_id="sensor-1", batch="autumn", group="north", tags={"rack": "7"})
 
     device_id: Name
     batch: Name | None = None

@@ -11,7 +11,7 @@ from fleetpki.lifecycle import Context, authorities, ceremony, revocation_lists
 from fleetpki.registry.database import reading
 from fleetpki.web.api.certificates import PEM
 from fleetpki.web.api.models import AuthorityOut, RevocationListOut
-from fleetpki.web.api.types import AuthorityName, Body, Name, Pem
+from fleetpki.web.api.types import AuthorityName, Body, Name, Pem, example
 from fleetpki.web.security import CaOfficer, Ctx, Operator, Viewer
 
 InPath = Annotated[AuthorityName, Path()]
@@ -21,6 +21,8 @@ router = APIRouter(prefix="/authorities", tags=["authorities"])
 
 class AuthorityRequest(Body):
     """An issuing authority to be."""
+
+    model_config = example(name="issuing-2", hosts=["broker.example"])
 
     name: AuthorityName
     hosts: Annotated[
@@ -36,6 +38,8 @@ class Requested(BaseModel):
 
 class NewBootstrapAuthority(Body):
     """An authority for the bootstrap certificates of a factory batch."""
+
+    model_config = example(name="autumn-ca")
 
     name: AuthorityName
 

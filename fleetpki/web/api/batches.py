@@ -11,7 +11,7 @@ from fleetpki.lifecycle import authorities, batches, own_certificates
 from fleetpki.lifecycle.batches import BatchPolicy
 from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import BatchOut
-from fleetpki.web.api.types import AuthorityName, Body, Name, Pem
+from fleetpki.web.api.types import CSR, AuthorityName, Body, Name, Pem, example
 from fleetpki.web.security import CaOfficer, Ctx, Viewer
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -31,6 +31,8 @@ router = APIRouter(prefix="/batches", tags=["enrolment"])
 class NewBatch(Body):
     """A batch to make."""
 
+    model_config = example(name="autumn", proof=True, budget=5000)
+
     name: Annotated[str, Field(pattern=_NAME)]
     enabled: Enabled = True
     open: Open = False
@@ -43,6 +45,8 @@ class NewBatch(Body):
 class BatchChange(Body):
     """What to change of a batch's policy; what is missing stays."""
 
+    model_config = example(enabled=False)
+
     enabled: Enabled = _UNSET
     open: Open = _UNSET
     proof: Proof = _UNSET
@@ -53,6 +57,8 @@ class BatchChange(Body):
 
 class BootstrapRequest(Body):
     """A key that is to open the door for enrolment."""
+
+    model_config = example(common_name="sensor-1", csr=CSR)
 
     common_name: Annotated[Name, Field(description="A device id, or the name of the batch")]
     csr: Annotated[Pem, Field(description="PKCS#10 in PEM; it has this common name")]

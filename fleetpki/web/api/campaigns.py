@@ -12,7 +12,7 @@ from fleetpki.lifecycle.selection import Selector
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.web.api.models import CampaignOut, CampaignShown, Page, ProgressOut
-from fleetpki.web.api.types import AfterName, Body, Limit, Name, Reason, Time
+from fleetpki.web.api.types import AfterName, Body, Limit, Name, Reason, Time, example
 from fleetpki.web.problems import refusals
 from fleetpki.web.security import Ctx, Operator, Viewer
 
@@ -47,6 +47,13 @@ class SelectorIn(Body):
 
 class NewCampaign(Body):
     """A campaign to begin."""
+
+    model_config = example(
+        selector={"group": "north", "tags": {"rack": "7"}},
+        rate_per_minute=300,
+        failure_limit_percent=2,
+        reason="new key type",
+    )
 
     selector: SelectorIn
     key: KeyRequest = KeyRequest.EC_P256

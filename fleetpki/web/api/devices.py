@@ -18,6 +18,7 @@ from fleetpki.registry.database import reading
 from fleetpki.registry.models import DeviceState
 from fleetpki.web.api.models import CertificateOut, DeviceOut, Page
 from fleetpki.web.api.types import (
+    CSR,
     AfterName,
     Body,
     DeviceId,
@@ -28,6 +29,7 @@ from fleetpki.web.api.types import (
     Reason,
     TagFilter,
     Time,
+    example,
 )
 from fleetpki.web.problems import PreconditionFailed, refusals
 from fleetpki.web.security import Ctx, Operator, Viewer
@@ -49,11 +51,15 @@ router = APIRouter(prefix="/devices", tags=["devices"])
 class WithReason(Body):
     """Why something is done; kept in the registry and the audit chain."""
 
+    model_config = example(reason="stolen")
+
     reason: Reason = "unspecified"
 
 
 class DeviceChange(Body):
     """What to change; what is missing stays."""
+
+    model_config = example(group="north", tags={"rack": "7"})
 
     group: Annotated[Name | None, Field(description="null: none")] = None
     tags: Annotated[dict[str, str] | None, Field(description="All it is to have; null: as they are")] = None
@@ -62,11 +68,15 @@ class DeviceChange(Body):
 class Reenrollment(Body):
     """How long a device may enrol once more."""
 
+    model_config = example(within_minutes=60)
+
     within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 60
 
 
 class CertificationRequest(Body):
     """A key made elsewhere."""
+
+    model_config = example(csr=CSR)
 
     csr: Annotated[Pem, Field(description="PKCS#10 in PEM; its common name is the device id")]
 

@@ -12,7 +12,7 @@ from fleetpki.lifecycle import authorities, people
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.devices import Certified
 from fleetpki.web.api.models import CertificateOut
-from fleetpki.web.api.types import Body, Pem
+from fleetpki.web.api.types import CSR, Body, Pem, example
 from fleetpki.web.problems import refusals
 from fleetpki.web.security import CaOfficer, Ctx
 
@@ -23,6 +23,8 @@ router = APIRouter(prefix="/people", tags=["access"])
 
 class NewPerson(Body):
     """Somebody who is to use the API; their key stays where it was made."""
+
+    model_config = example(name="alice", role="operator", csr=CSR)
 
     name: Annotated[str, Field(pattern=_NAME)]
     role: ApiRole

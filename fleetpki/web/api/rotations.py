@@ -14,7 +14,7 @@ from fleetpki.registry import pages, queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import RotationState
 from fleetpki.web.api.models import Page, RotationOut
-from fleetpki.web.api.types import Body, DeviceId, Limit, NameFilter, RotationId, Time
+from fleetpki.web.api.types import Body, DeviceId, Limit, NameFilter, RotationId, Time, example
 from fleetpki.web.security import Ctx, Operator, Viewer
 
 router = APIRouter(tags=["rotations"])
@@ -23,12 +23,16 @@ router = APIRouter(tags=["rotations"])
 class RotationRequest(Body):
     """What a device is asked for."""
 
+    model_config = example(key="rsa-2048", deadline="2027-01-01T00:00:00Z")
+
     key: KeyRequest = KeyRequest.EC_P256
     deadline: Time | None = None
 
 
 class PushRequest(Body):
     """The key to make here and send."""
+
+    model_config = example(key="ec-p256")
 
     key: KeyRequest = KeyRequest.EC_P256
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from fleetpki import lifecycle
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.models import TokenOut
-from fleetpki.web.api.types import Body
+from fleetpki.web.api.types import Body, example
 from fleetpki.web.problems import refusals
 from fleetpki.web.security import CaOfficer, Ctx
 
@@ -22,6 +22,8 @@ router = APIRouter(prefix="/tokens", tags=["tokens"])
 
 class NewToken(Body):
     """A token to make."""
+
+    model_config = example(name="grafana", role="viewer", days=365)
 
     name: Annotated[str, Field(pattern=_NAME)]
     role: ApiRole

@@ -3,7 +3,7 @@
 """What goes into requests: bodies, and texts, times and numbers with bounds."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
@@ -13,6 +13,11 @@ class Body(BaseModel):
     """What a request carries. A field nobody knows is refused: it is mostly a known one, mistyped."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def example(**fields: Any) -> ConfigDict:
+    """The ``model_config`` of a body that is described with an example."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -31,6 +36,9 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PR
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
 AuthorityName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+
+#: For examples.
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIH...\n-----END CERTIFICATE REQUEST-----\n"
 
 DeviceId = Annotated[str, Path(pattern=_ID, description="The device id")]
 CertificateId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The certificate id")]
