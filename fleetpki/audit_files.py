@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from fleetpki.errors import FleetError
 from fleetpki.registry.audit import Head, verify_entries
+from fleetpki.times import rfc3339
 
 FIELDS = ("seq", "at", "actor", "action", "subject", "detail", "previous", "hash")
 
@@ -51,7 +52,7 @@ def verify_file(path: Path, expected: Head | None = None) -> tuple[int, Head]:
 
 def plain(entry: Mapping[Any, Any]) -> dict[str, Any]:
     """An entry with its time as text."""
-    return {**entry, "at": entry["at"].isoformat(timespec="microseconds")}
+    return {**entry, "at": rfc3339(entry["at"], "microseconds")}
 
 
 def _read(file: TextIO, path: Path) -> Iterator[dict[str, Any]]:

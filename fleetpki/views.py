@@ -13,6 +13,7 @@ from rich.text import Text
 
 from fleetpki.lifecycle.campaigns import Progress
 from fleetpki.registry.models import Alert, ApiToken, Batch, Campaign, Certificate, Claim, Device, Rotation
+from fleetpki.times import rfc3339
 
 Data = dict[str, Any]
 
@@ -284,7 +285,7 @@ def _table(*columns: str, title: str | None = None) -> Table:
 
 
 def _time(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+    return rfc3339(at, "seconds") if at else None
 
 
 def _yes(value: bool) -> str:

@@ -17,6 +17,7 @@ from fleetpki.lifecycle.context import OPERATOR, Context
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import LIVE_CERTIFICATE, ApiRole, ApiToken
+from fleetpki.times import rfc3339
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = "fleetpki_"  # lets scanners for leaked secrets recognise a token
@@ -61,7 +62,7 @@ def create_token(
                 expires_at=expires_at,
             )
         )
-        tx.audit("token.created", name, role=role, expires_at=expires_at.isoformat() if expires_at else None)
+        tx.audit("token.created", name, role=role, expires_at=rfc3339(expires_at) if expires_at else None)
     return token
 
 

@@ -19,6 +19,7 @@ from fleetpki.pki.keys import KeyType, PrivateKey, PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Certificate, Device, RotationState
+from fleetpki.times import rfc3339
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def allow_reenrollment(ctx: Context, device_id: str, within: timedelta, *, actor
         device = known_device(tx, device_id)
         require_in_service(device)
         device.reenroll_until = tx.now + within
-        tx.audit("device.reenrollment_allowed", device_id, until=device.reenroll_until.isoformat())
+        tx.audit("device.reenrollment_allowed", device_id, until=rfc3339(device.reenroll_until))
 
 
 def _key_of(application: Application) -> _Key:

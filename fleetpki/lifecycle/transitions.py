@@ -20,6 +20,7 @@ from fleetpki.registry.models import (
     RotationMode,
     RotationState,
 )
+from fleetpki.times import rfc3339
 
 REPLACED = "replaced"
 ISSUER_REVOKED = "issuer_revoked"
@@ -88,7 +89,7 @@ def close_if_overdue(tx: Transaction, rotation: Rotation) -> bool:
     waiting = rotation.state in WITHOUT_CERTIFICATE
     if not waiting or rotation.deadline is None or tx.now <= rotation.deadline:
         return False
-    message = f"the deadline was {rotation.deadline.isoformat()}"
+    message = f"the deadline was {rfc3339(rotation.deadline)}"
     close(tx, rotation, RotationState.ABANDONED, Code.DEADLINE_PASSED, message)
     return True
 
@@ -203,7 +204,7 @@ def send_rotate(tx: Transaction, rotation: Rotation) -> None:
     """Ask the device for a certification request."""
     body = {"rotation_id": rotation.rotation_id, "mode": rotation.mode, "key": rotation.key}
     if rotation.deadline is not None:
-        body["deadline"] = rotation.deadline.isoformat().replace("+00:00", "Z")
+        body["deadline"] = rfc3339(rotation.deadline)
     _send(tx, OutboxKind.ROTATE, rotation.device_id, body)
 
 

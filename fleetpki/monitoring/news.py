@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from fleetpki.registry.models import Alert, AlertEvent
+from fleetpki.times import rfc3339
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class News:
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""
-        at = self.at.isoformat(timespec="seconds").replace("+00:00", "Z")
-        return {**vars(self), "at": at}
+        return {**vars(self), "at": rfc3339(self.at, "seconds")}
 
     def to_text(self) -> str:
         """One line for people."""

@@ -35,6 +35,7 @@ from fleetpki.registry.models import (
     RotationState,
 )
 from fleetpki.registry.walks import Key, Range, Row, Values, Walk, best
+from fleetpki.times import rfc3339
 
 Place = TypeVar("Place")
 
@@ -84,7 +85,7 @@ def devices(
     if stretch.end is None or expires_before is None:
         return Page(stretch.found, None if stretch.end is None else stretch.end[0])
     at, device_id = stretch.end
-    return Page(stretch.found, f"{at.isoformat().replace('+00:00', 'Z')}/{device_id}")
+    return Page(stretch.found, f"{rfc3339(at)}/{device_id}")
 
 
 def _time_and_id(after: str) -> Key:

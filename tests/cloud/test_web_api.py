@@ -400,6 +400,26 @@ def test_a_trust_update_is_sent_once(web: Web, officer: httpx.Client) -> None:
     assert problem(officer.post(f"{API}/trust-updates", json=body)) == (409, "stale")
 
 
+def test_all_times_end_with_z(web: Web, officer: httpx.Client) -> None:
+    web.enrolled("clock-1")
+    officer.post(f"{API}/devices/clock-1/allow-reenrollment", json={})
+    officer.post(f"{API}/devices/clock-1/rotations", json={"deadline": "2099-01-01T00:00:00+01:00"})
+    officer.post(f"{API}/tokens", json={"name": "clock", "role": "viewer", "days": 1})
+    lists = (
+        "audit/export",
+        "audit",
+        "devices",
+        "certificates",
+        "rotations",
+        "tokens",
+        "authorities",
+        "batches",
+    )
+    answers = [officer.get(f"{API}/{path}").text for path in lists]
+    assert all('Z"' in answer for answer in answers)
+    assert [answer for answer in answers if "+00:00" in answer] == []
+
+
 def test_what_the_ca_officer_does_nobody_else_may(web: Web) -> None:
     with web.api(ApiRole.OPERATOR) as operator:
         for path in (
