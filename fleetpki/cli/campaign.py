@@ -16,6 +16,7 @@ from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, err, present
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import KeyRequest, campaigns
+from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
 from fleetpki.lifecycle.selection import Selector
 from fleetpki.registry.models import Campaign, CampaignState
 
@@ -40,16 +41,17 @@ def create(
     expires_before: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only certificates that end before (UTC).")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All devices of the fleet.")] = False,
     key: Annotated[KeyRequest, typer.Option(help="The new key.")] = KeyRequest.EC_P256,
     rate: Annotated[int, typer.Option(min=1, help="How many devices a minute.")] = 60,
     failure_limit: Annotated[
         int, typer.Option(min=0, max=100, help="Pause when more than so many percent fail.")
-    ] = 5,
+    ] = DEFAULT_FAILURE_LIMIT_PERCENT,
     reason: Annotated[str | None, typer.Option(help="Why; kept in the registry.")] = None,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Begin to rotate many devices. The monitor asks them, so many a minute.
+    """Begin to rotate the devices that every filter selects, or all. The monitor asks them, so many a minute.
 
     Example: *fleetpki campaign create --group north --rate 300 --failure-limit 2*
     """
@@ -61,6 +63,12 @@ def create(
         device_ids=read_text(ids).split() if ids else None,
         expires_before=expires_before.replace(tzinfo=UTC) if expires_before else None,
     )
+    if everything == bool(selector.to_json()):
+        raise FleetError(
+            "which devices?",
+            "give filters (--group, --tag, --batch, --issuer, --ids, --expires-before), or --all",
+            Exit.REFUSED,
+        )
     fleet = Fleet.open(directory)
     campaign = campaigns.create(
         fleet.context,

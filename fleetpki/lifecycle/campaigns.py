@@ -33,6 +33,8 @@ from fleetpki.registry.models import (
     RotationState,
 )
 
+DEFAULT_FAILURE_LIMIT_PERCENT = 5
+
 _MONITOR = "monitor"
 _BATCH = 100
 _MINUTE = timedelta(minutes=1)

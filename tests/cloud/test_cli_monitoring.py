@@ -10,6 +10,7 @@ import pytest
 from fleetpki.config import Layout
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import monitor, utc_now
+from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
 from fleetpki.registry.models import Certificate
 from tests.cloud.broker_fixtures import Outcome, RunningFleet, live, make_fleet, run_cli
 from tests.cloud.test_cli_commands import enrolled
@@ -100,12 +101,24 @@ class TestCampaign:
             (["--group", "nowhere"], "no device is selected"),
             (["--tag", "rack"], "NAME=VALUE"),
             (["--ids", "/nowhere/ids"], "/nowhere/ids"),
+            (["--all", "--group", "north"], "which devices?"),
         ],
     )
     def test_what_makes_no_sense_is_named(self, layout: Layout, options: list[str], complaint: str) -> None:
         outcome = cli(layout, "campaign", "create", *options)
         assert outcome.code == 2
         assert complaint in outcome.stderr
+
+    def test_the_whole_fleet_rotates_only_when_it_is_named(self, layout: Layout) -> None:
+        enrolled(layout, "sensor-1")
+        outcome = cli(layout, "campaign", "create")
+        assert outcome.code == 2
+        assert "--group" in outcome.stderr
+        assert "--all" in outcome.stderr
+        assert cli(layout, "campaign", "list", "--json").data == []
+        begun = cli(layout, "campaign", "create", "--all", "--json").data
+        assert (begun["selector"], begun["progress"]["total"]) == ({}, 1)
+        assert begun["failure_limit_percent"] == DEFAULT_FAILURE_LIMIT_PERCENT
 
 
 class TestHealth:
