@@ -17,6 +17,28 @@ from fleetpki.times import rfc3339
 
 Data = dict[str, Any]
 
+
+def visible(text: str) -> str:
+    """A text without what a terminal would obey or hide: that is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+class TextTable(Table):
+    """A table of texts, each shown as it is: nothing in them is markup, and nothing for the terminal."""
+
+    def __init__(self, *columns: str, title: str | None = None) -> None:
+        """Begin a table without rows."""
+        super().__init__(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+        for column in columns:
+            self.add_column(column, overflow="fold")
+
+    def add_texts(self, *texts: str) -> None:
+        """Add a row."""
+        self.add_row(*(Text(visible(text)) for text in texts))
+
+
 #: Enough of a certificate id to recognise it by; all of it is in the JSON.
 SHORT_ID = 16
 
@@ -86,10 +108,10 @@ def token_data(token: ApiToken) -> Data:
 
 def token_table(tokens: Sequence[Data]) -> RenderableType:
     """All tokens, one a line."""
-    table = _table("Token", "Role", "Made", "By", "Valid until", "Revoked")
+    table = TextTable("Token", "Role", "Made", "By", "Valid until", "Revoked")
     for token in tokens:
         times = [_people(token[at]) for at in ("created_at", "expires_at", "revoked_at")]
-        table.add_row(token["name"], token["role"], times[0], token["created_by"], *times[1:])
+        table.add_texts(token["name"], token["role"], times[0], token["created_by"], *times[1:])
     return table
 
 
@@ -104,10 +126,10 @@ def person_data(certificate: Certificate) -> Data:
 
 def person_table(people: Sequence[Data]) -> RenderableType:
     """All people, one certificate a line."""
-    table = _table("Name", "Role", "State", "Valid until", "Certificate")
+    table = TextTable("Name", "Role", "State", "Valid until", "Certificate")
     for person in people:
         until, number = _people(person["not_after"]), (person["certificate_id"] or "")[:SHORT_ID]
-        table.add_row(person["name"], person["role"], person["state"], until, number)
+        table.add_texts(person["name"], person["role"], person["state"], until, number)
     return table
 
 
@@ -144,9 +166,9 @@ def campaign_data(campaign: Campaign, progress: Progress) -> Data:
 
 def alert_table(alerts: Sequence[Data]) -> RenderableType:
     """Alerts, one a line."""
-    table = _table("Alert", "Severity", "Subject", "What", "Since", "Message")
+    table = TextTable("Alert", "Severity", "Subject", "What", "Since", "Message")
     for alert in alerts:
-        table.add_row(
+        table.add_texts(
             str(alert["id"]),
             alert["severity"],
             alert["subject"],
@@ -159,19 +181,19 @@ def alert_table(alerts: Sequence[Data]) -> RenderableType:
 
 def campaign_table(campaigns: Sequence[Data]) -> RenderableType:
     """Campaigns, one a line."""
-    table = _table("Campaign", "State", "All", "Waiting", "Open", "Done", "Failed", "Given up")
+    table = TextTable("Campaign", "State", "All", "Waiting", "Open", "Done", "Failed", "Given up")
     for campaign in campaigns:
         progress = campaign["progress"]
         counts = ("total", "waiting", "under_way", "committed", "failed", "abandoned")
-        table.add_row(campaign["campaign_id"], campaign["state"], *(str(progress[name]) for name in counts))
+        table.add_texts(campaign["campaign_id"], campaign["state"], *(str(progress[name]) for name in counts))
     return table
 
 
 def device_table(devices: Sequence[Data]) -> RenderableType:
     """All devices, one a line."""
-    table = _table("Device", "State", "Group", "Certificate", "Valid until", "Last seen")
+    table = TextTable("Device", "State", "Group", "Certificate", "Valid until", "Last seen")
     for device in devices:
-        table.add_row(
+        table.add_texts(
             device["device_id"],
             device["state"],
             device["group"] or "-",
@@ -188,7 +210,7 @@ def device_page(device: Data, certificates: Sequence[Data], rotations: Sequence[
     title = Text(
         f"{device['device_id']}  {device['state']}  generation {device['generation']}  last seen {seen}"
     )
-    issued = _table("Certificate", "State", "Valid until", "Since", title="Certificates")
+    issued = TextTable("Certificate", "State", "Valid until", "Since", title="Certificates")
     for certificate in certificates:
         since = next(
             (
@@ -198,15 +220,15 @@ def device_page(device: Data, certificates: Sequence[Data], rotations: Sequence[
             ),
             None,
         )
-        issued.add_row(
+        issued.add_texts(
             _short(certificate["certificate_id"]),
             certificate["state"],
             _people(certificate["not_after"]),
             _people(since),
         )
-    turned = _table("Rotation", "Mode", "Key", "State", "New certificate", "Reason", title="Rotations")
+    turned = TextTable("Rotation", "Mode", "Key", "State", "New certificate", "Reason", title="Rotations")
     for rotation in rotations:
-        turned.add_row(
+        turned.add_texts(
             _short(rotation["rotation_id"]),
             rotation["mode"],
             rotation["key"],
@@ -233,9 +255,9 @@ def batch_data(batch: Batch) -> Data:
 
 def batch_table(batches: Sequence[Data]) -> RenderableType:
     """All batches, one a line."""
-    table = _table("Batch", "Enabled", "Who may enrol", "Proof", "Keys made here", "Budget", "A minute")
+    table = TextTable("Batch", "Enabled", "Who may enrol", "Proof", "Keys made here", "Budget", "A minute")
     for batch in batches:
-        table.add_row(
+        table.add_texts(
             batch["name"],
             _yes(batch["enabled"]),
             "any device" if batch["open"] else "the allow-list",
@@ -263,9 +285,9 @@ def claim_data(claim: Claim) -> Data:
 
 def claim_table(claims: Sequence[Data]) -> RenderableType:
     """Claims, one a line."""
-    table = _table("Claim", "Device", "State", "Key", "With certificate", "Claimed", "Decided by")
+    table = TextTable("Claim", "Device", "State", "Key", "With certificate", "Claimed", "Decided by")
     for claim in claims:
-        table.add_row(
+        table.add_texts(
             str(claim["claim"]),
             claim["device_id"],
             claim["state"],
@@ -274,13 +296,6 @@ def claim_table(claims: Sequence[Data]) -> RenderableType:
             _people(claim["claimed_at"]),
             claim["decided_by"] or "-",
         )
-    return table
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 

@@ -15,6 +15,7 @@ from fleetpki.fleet import Fleet
 from fleetpki.registry import audit
 from fleetpki.registry.audit import Head
 from fleetpki.registry.database import reading
+from fleetpki.views import visible
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -82,6 +83,6 @@ def tail(
 
 
 def _line(entry: dict[str, Any]) -> str:
-    detail = "  ".join(f"{name}={value}" for name, value in entry["detail"].items() if value is not None)
-    what = f"{entry['actor']}  {entry['action']}  {entry['subject']}"
-    return f"{entry['seq']}  {entry['at'][:19]}Z  {what}  {detail}"
+    detail = [f"{name}={value}" for name, value in entry["detail"].items() if value is not None]
+    what = [entry["actor"], entry["action"], entry["subject"], *detail]
+    return "  ".join([str(entry["seq"]), f"{entry['at'][:19]}Z", *map(visible, what)])

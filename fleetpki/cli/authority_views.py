@@ -5,9 +5,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from fleetpki.registry.models import Authority, RevocationList
+from fleetpki.views import TextTable
 
 Data = dict[str, Any]
 
@@ -38,14 +37,12 @@ def revocation_list_data(revocation_list: RevocationList) -> Data:
     }
 
 
-def authority_table(authorities: Sequence[Data]) -> Table:
+def authority_table(authorities: Sequence[Data]) -> TextTable:
     """All authorities, one a line."""
-    table = Table(
-        "Authority", "Kind", "State", "Valid until", "Key", box=None, header_style="bold", pad_edge=False
-    )
+    table = TextTable("Authority", "Kind", "State", "Valid until", "Key")
     for each in authorities:
         until = each["not_after"][:10]
-        table.add_row(each["name"], each["kind"], each["state"], until, each["key_uri"] or "offline")
+        table.add_texts(each["name"], each["kind"], each["state"], until, each["key_uri"] or "offline")
     return table
 
 

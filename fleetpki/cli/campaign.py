@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from fleetpki import views
-from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, err, present, read_text
+from fleetpki.cli.common import DEFAULT_DIR, REASON, Directory, Exit, Json, err, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import KeyRequest, campaigns
@@ -47,7 +47,7 @@ def create(
     failure_limit: Annotated[
         int, typer.Option(min=0, max=100, help="Pause when more than so many percent fail.")
     ] = DEFAULT_FAILURE_LIMIT_PERCENT,
-    reason: Annotated[str | None, typer.Option(help="Why; kept in the registry.")] = None,
+    reason: Annotated[str | None, REASON] = None,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

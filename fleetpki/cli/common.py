@@ -3,6 +3,7 @@
 """What all commands share: options, output and exit codes."""
 
 import json
+import re
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,8 @@ import typer
 from rich.console import Console, RenderableType
 
 from fleetpki.errors import FleetError
+from fleetpki.inputs import MAX_REASON, PRINTABLE
+from fleetpki.views import visible
 
 out = Console()
 err = Console(stderr=True)
@@ -25,18 +28,26 @@ class Exit(IntEnum):
     ENVIRONMENT = 4
 
 
+def _reason(text: str) -> str:
+    if not 1 <= len(text) <= MAX_REASON or re.fullmatch(PRINTABLE, text) is None:
+        raise FleetError(f"a reason has 1 to {MAX_REASON} printable characters", "", Exit.REFUSED)
+    return text
+
+
 Directory = Annotated[
     Path, typer.Option("--dir", envvar="FLEETPKI_DIR", help="The fleet directory.", show_default=True)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DeviceId = Annotated[str, typer.Argument(metavar="ID", help="The device id.")]
+REASON = typer.Option(parser=_reason, metavar="TEXT", help="Why; kept in the registry.")
+Reason = Annotated[str, REASON]
 
 DEFAULT_DIR = Path("fleet")
 
 
 def complain(text: str) -> None:
     """Tell people about a problem."""
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    err.print(_visible_lines(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def present(as_json: bool, data: Any, people: RenderableType) -> None:
@@ -44,9 +55,13 @@ def present(as_json: bool, data: Any, people: RenderableType) -> None:
     if as_json:
         print(json.dumps(data, indent=2), flush=True)
     elif isinstance(people, str):
-        print(people, flush=True)
+        print(_visible_lines(people), flush=True)
     else:
         out.print(people)
+
+
+def _visible_lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def read_text(path: Path) -> str:

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from fleetpki import files, lifecycle, views
-from fleetpki.cli.common import DEFAULT_DIR, DeviceId, Directory, Exit, Json, complain, present, read_text
+from fleetpki.cli.common import (
+    DEFAULT_DIR,
+    DeviceId,
+    Directory,
+    Exit,
+    Json,
+    Reason,
+    complain,
+    present,
+    read_text,
+)
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import authorities
@@ -110,7 +120,7 @@ def tag(
 @app.command()
 def suspend(
     device_id: DeviceId,
-    reason: Annotated[str, typer.Option(help="Why; kept in the registry.")] = "unspecified",
+    reason: Reason = "unspecified",
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -154,7 +164,7 @@ def revoke(
     certificate: Annotated[
         str | None, typer.Option(metavar="CERTIFICATE_ID", help="Revoke only this certificate of the device.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept in the registry.")] = "unspecified",
+    reason: Reason = "unspecified",
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,6 @@ import logging
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from fleetpki import views
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
@@ -52,9 +51,9 @@ def health(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
     """
     findings = checks.check(Fleet.open(directory))
     level = checks.worst(findings)
-    table = Table("Check", "Level", "Finding", box=None, header_style="bold", pad_edge=False)
+    table = views.TextTable("Check", "Level", "Finding")
     for finding in sorted(findings, key=lambda finding: -finding.level):
-        table.add_row(finding.check, finding.level.name, finding.message)
+        table.add_texts(finding.check, finding.level.name, finding.message)
     data = {
         "level": level.name.lower(),
         "findings": [

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fleetpki import files, views
-from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present, read_text
+from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, Reason, present, read_text
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import authorities, people
 from fleetpki.registry.models import ApiRole
@@ -49,7 +49,7 @@ def list_people(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> No
 @app.command()
 def revoke(
     name: Name,
-    reason: Annotated[str, typer.Option(help="Why; kept in the registry.")] = "unspecified",
+    reason: Reason = "unspecified",
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

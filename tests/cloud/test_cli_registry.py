@@ -9,7 +9,9 @@ import pytest
 from fleetpki.config import Layout
 from fleetpki.errors import Code
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import suspend_device, utc_now
 from fleetpki.registry.database import REVISION
+from fleetpki.registry.models import Alert
 from tests.cloud.broker_fixtures import make_fleet, run_cli
 from tests.cloud.doubles import refused
 from tests.cloud.postgres import PostgresServer
@@ -81,6 +83,34 @@ def test_the_audit_chain(layout: Layout, tmp_path: Path) -> None:
     exported.write_text(cli(layout, "audit", "export", "--format", "csv").stdout)
     assert cli(layout, "audit", "verify", "--file", exported, "--json").data["head"] == head
     assert cli(layout, "audit", "tail", "-n", "1").stdout.startswith(head.split(":")[0])
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 201, "\x1b[31mred", "one\n99  forged", "\x9b31m"])
+@pytest.mark.parametrize(
+    "command", [["suspend", "sensor-1"], ["person", "revoke", "a"], ["campaign", "create"]]
+)
+def test_a_reason_is_a_line_of_printable_text(layout: Layout, command: list[str], reason: str) -> None:
+    head = cli(layout, "audit", "verify").stdout
+    outcome = run_cli(*command, "--reason", reason, "--dir", layout.directory)
+    assert (outcome.code, outcome.stderr) == (2, "fleetpki: a reason has 1 to 200 printable characters\n")
+    assert cli(layout, "audit", "verify").stdout == head
+
+
+def test_what_is_in_the_chain_cannot_forge_lines_or_command_a_terminal(layout: Layout) -> None:
+    suspend_device(Fleet.open(layout.directory).context, "sensor-2", "\x1b[31mred\n99  forged")
+    (line,) = cli(layout, "audit", "tail", "-n", "1").stdout.splitlines()
+    assert line.endswith(r"reason=\x1b[31mred\n99  forged")
+    assert cli(layout, "resume", "sensor-2").code == 0
+
+
+def test_tables_show_texts_as_they_are(layout: Layout) -> None:
+    with Fleet.open(layout.directory).context.writing() as session:
+        session.add(
+            Alert(kind="odd", subject="[/red]", severity="info", message="\x1b[2J", raised_at=utc_now())
+        )
+    shown = cli(layout, "alerts", "list").stdout
+    assert "[/red]" in shown
+    assert r"\x1b[2J" in shown
 
 
 def test_the_quarantine_is_empty(layout: Layout) -> None:

@@ -19,6 +19,8 @@ def example(**fields: Any) -> ConfigDict:
     """The ``model_config`` of a body that is described with an example."""
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
+from fleetpki.inputs import MAX_REASON, PRINTABLE
+
 
 def _in_utc(at: datetime) -> datetime:
     try:
@@ -27,13 +29,11 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("the time is out of range") from None
 
 
-#: No control characters: these texts end up in logs, tables and the audit chain.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{2,63}$"
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_PRINTABLE)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=MAX_REASON, pattern=PRINTABLE)]
 AuthorityName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
 
@@ -43,16 +43,17 @@ CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIH...\n-----END CERTIFICATE REQUEST
 DeviceId = Annotated[str, Path(pattern=_ID, description="The device id")]
 CertificateId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The certificate id")]
 RotationId = Annotated[
-    str, Path(min_length=1, max_length=64, pattern=_PRINTABLE, description="The rotation id")
+    str, Path(min_length=1, max_length=64, pattern=PRINTABLE, description="The rotation id")
 ]
 
 #: A row's number in the registry.
 After = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")]
 AfterName = Annotated[
-    str | None, Query(max_length=128, pattern=_PRINTABLE, description="`next` of the page before")
+    str | None, Query(max_length=128, pattern=PRINTABLE, description="`next` of the page before")
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page")]
-NameFilter = Annotated[str | None, Query(max_length=64, pattern=_PRINTABLE)]
+NameFilter = Annotated[str | None, Query(max_length=64, pattern=PRINTABLE)]
 TagFilter = Annotated[
-    str | None, Query(pattern=r"^[^:\x00-\x1f\x7f]{1,64}:[^\x00-\x1f\x7f]{0,64}$", description="key:value")
+    str | None,
+    Query(pattern=r"^[^:\x00-\x1f\x7f-\x9f]{1,64}:[^\x00-\x1f\x7f-\x9f]{0,64}$", description="key:value"),
 ]
