@@ -28,6 +28,7 @@ from fleetpki import lifecycle
 from fleetpki.child import settle
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import authorities
+from fleetpki.lifecycle.context import OPERATOR
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import CertificateState, ClaimState, DeviceState, Role, RotationState
@@ -123,7 +124,7 @@ class _Questions:
         }
         entries: Values = {
             "subject": (self._somewhere, _always("nobody")),
-            "actor": _each("monitor", "operator", "nobody"),
+            "actor": _each("monitor", OPERATOR, "nobody"),
         }
         yield "devices", self._devices, devices
         yield "certificates", self._certificates, certificates

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
+from fleetpki.account import account
 from fleetpki.errors import RegistryUnavailable, Rejected, Unavailable
 from fleetpki.lifecycle.terms import Hook
 from fleetpki.pki import profiles
@@ -20,7 +21,8 @@ from fleetpki.registry.audit import Entry
 from fleetpki.registry.database import Sessions, engine_of
 from fleetpki.registry.group_commit import GroupCommit
 
-OPERATOR = "operator"
+OPERATOR = f"operator:{account()}"
+"""Who acts when a rule is told of nobody else: whoever is at the command line."""
 CLOUD = "cloud"
 
 

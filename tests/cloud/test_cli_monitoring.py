@@ -11,6 +11,7 @@ from fleetpki.config import Layout
 from fleetpki.fleet import Fleet
 from fleetpki.lifecycle import monitor, utc_now
 from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
+from fleetpki.lifecycle.context import OPERATOR
 from fleetpki.registry.models import Certificate
 from tests.cloud.broker_fixtures import Outcome, RunningFleet, live, make_fleet, run_cli
 from tests.cloud.test_cli_commands import enrolled
@@ -66,7 +67,7 @@ class TestAlerts:
         assert (alert["subject"], alert["kind"], alert["severity"]) == ("sensor-1", "expiring", "critical")
         assert "sensor-1" in cli(layout, "alerts", "list").stdout
         taken = cli(layout, "alerts", "acknowledge", str(alert["id"]), "--json").data
-        assert taken["acknowledged_by"] == "operator"
+        assert taken["acknowledged_by"] == OPERATOR
         assert taken["cleared_at"] is None
 
     def test_an_unknown_one_is_named(self, layout: Layout) -> None:

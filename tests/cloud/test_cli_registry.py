@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpki.account import account
 from fleetpki.config import Layout
 from fleetpki.errors import Code
 from fleetpki.fleet import Fleet
@@ -83,6 +84,13 @@ def test_the_audit_chain(layout: Layout, tmp_path: Path) -> None:
     exported.write_text(cli(layout, "audit", "export", "--format", "csv").stdout)
     assert cli(layout, "audit", "verify", "--file", exported, "--json").data["head"] == head
     assert cli(layout, "audit", "tail", "-n", "1").stdout.startswith(head.split(":")[0])
+
+
+def test_the_chain_names_the_account_that_was_at_the_command_line(layout: Layout) -> None:
+    cli(layout, "suspend", "sensor-1")
+    cli(layout, "resume", "sensor-1")
+    suspended, resumed = cli(layout, "audit", "tail", "-n", "2", "--json").data
+    assert suspended["actor"] == resumed["actor"] == f"operator:{account()}"
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 201, "\x1b[31mred", "one\n99  forged", "\x9b31m"])
