@@ -56,17 +56,18 @@ def plain(entry: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _read(file: TextIO, path: Path) -> Iterator[dict[str, Any]]:
-    is_json = file.read(1) == "{"
-    file.seek(0)
-    lines = map(json.loads, file) if is_json else map(_of_csv, csv.DictReader(file))
     last = 0
     try:
-        for entry in lines:
-            yield {**entry, "seq": int(entry["seq"]), "at": datetime.fromisoformat(entry["at"])}
-            last = entry["seq"]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        is_json = file.read(1) == "{"
+        file.seek(0)
+        for entry in map(json.loads, file) if is_json else map(_of_csv, csv.DictReader(file)):
+            fields = {name: entry[name] for name in FIELDS}
+            yield {**fields, "seq": int(entry["seq"]), "at": datetime.fromisoformat(entry["at"])}
+            last = int(entry["seq"])
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         where = f"{path}: what comes after entry {last}"
-        raise FleetError(f"{where} cannot be read", "the file is damaged, or no export") from error
+        hint, exit_code = "the file is damaged, or no export", 1 if last else 2
+        raise FleetError(f"{where} cannot be read", hint, exit_code) from error
 
 
 def _of_csv(row: dict[str, str]) -> dict[str, Any]:

@@ -57,6 +57,7 @@ app.add_typer(person.app, name="person", help="Who may use them with a certifica
 def main() -> None:
     """Run the command; what goes wrong is told in one or two lines and an exit code."""
     try:
+        _require_readable(sys.argv[1:])
         app()
     except FleetError as error:
         _fail(error)
@@ -72,6 +73,14 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(FleetError(f"{where}{error.strerror or error}", "", Exit.ENVIRONMENT))
+
+
+def _require_readable(arguments: list[str]) -> None:
+    """Refuse what the locale's encoding does not know: Python has put lone surrogates in its place."""
+    for text in arguments:
+        if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+            problem = f"{text!a} cannot be read in the encoding of the terminal"
+            raise FleetError(problem, "use UTF-8, as in LC_ALL=C.UTF-8", Exit.REFUSED)
 
 
 def _fail(error: FleetError) -> None:

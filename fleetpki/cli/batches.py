@@ -9,6 +9,7 @@ import typer
 from fleetpki import lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import BatchPolicy
 from fleetpki.registry.models import Batch
 
@@ -24,9 +25,14 @@ Proof = Annotated[
 CloudKeys = Annotated[
     bool | None, typer.Option("--cloud-keys/--own-keys", help="Devices may have their keys made here.")
 ]
-Budget = Annotated[int | None, typer.Option(min=0, help="How many devices may ever enrol; 0 is any number.")]
+Budget = Annotated[
+    int | None, typer.Option(min=0, max=MAX_NUMBER, help="How many devices may ever enrol; 0 is any number.")
+]
 Rate = Annotated[
-    int | None, typer.Option(min=0, help="How many certificates may be made in a minute; 0 is any number.")
+    int | None,
+    typer.Option(
+        min=0, max=MAX_NUMBER, help="How many certificates may be made in a minute; 0 is any number."
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from fleetpki.cli import authority_views, root
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import authorities, ceremony, revocation_lists, trust
 from fleetpki.own_files import Own
 from fleetpki.registry.database import reading
@@ -127,11 +128,13 @@ def trust_send(
     """Send devices the roots to trust from now on; those that are away get it when they connect."""
     try:
         fields = json.loads(read_text(document))
-        version, anchors, signature = fields["version"], fields["anchors"], fields["signature"]
+        version, anchors, signature = int(fields["version"]), fields["anchors"], fields["signature"]
     except (ValueError, KeyError, TypeError) as error:
         raise FleetError(
             f"{document} is no trust update", "make one with 'ca trust-update'", Exit.REFUSED
         ) from error
+    if version > MAX_NUMBER:
+        raise FleetError(f"{document}: no version is above {MAX_NUMBER}", "", Exit.REFUSED)
     trust.publish(Fleet.open(directory).context, version=version, anchors=anchors, signature=signature)
     present(as_json, {"version": version, "anchors": len(anchors)}, f"version {version} is on its way")
 

@@ -15,6 +15,7 @@ from fleetpki import views
 from fleetpki.cli.common import DEFAULT_DIR, REASON, Directory, Exit, Json, err, present, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_RATE
 from fleetpki.lifecycle import KeyRequest, campaigns
 from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
 from fleetpki.lifecycle.selection import Selector
@@ -43,7 +44,7 @@ def create(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All devices of the fleet.")] = False,
     key: Annotated[KeyRequest, typer.Option(help="The new key.")] = KeyRequest.EC_P256,
-    rate: Annotated[int, typer.Option(min=1, help="How many devices a minute.")] = 60,
+    rate: Annotated[int, typer.Option(min=1, max=MAX_RATE, help="How many devices a minute.")] = 60,
     failure_limit: Annotated[
         int, typer.Option(min=0, max=100, help="Pause when more than so many percent fail.")
     ] = DEFAULT_FAILURE_LIMIT_PERCENT,

@@ -22,6 +22,7 @@ from fleetpki.cli.common import (
 )
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_REENROLLMENT_MINUTES
 from fleetpki.lifecycle import authorities
 from fleetpki.lifecycle.devices import UNCHANGED
 from fleetpki.registry import pages, queries
@@ -222,7 +223,9 @@ def issue(
 @app.command()
 def allow(
     device_id: DeviceId,
-    within: Annotated[int, typer.Option(min=1, help="For how many minutes.")] = 60,
+    within: Annotated[
+        int, typer.Option(min=1, max=MAX_REENROLLMENT_MINUTES, help="For how many minutes.")
+    ] = 60,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

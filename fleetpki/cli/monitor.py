@@ -11,6 +11,7 @@ import typer
 from fleetpki import views
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import alerts as lifecycle_alerts
 from fleetpki.monitoring import health as checks
 from fleetpki.monitoring.delivery import channels
@@ -79,7 +80,9 @@ def list_alerts(
 
 @alerts.command()
 def acknowledge(
-    alert_id: Annotated[int, typer.Argument(metavar="ALERT", help="Its number, as listed.")],
+    alert_id: Annotated[
+        int, typer.Argument(min=1, max=MAX_NUMBER, metavar="ALERT", help="Its number, as listed.")
+    ],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

@@ -9,13 +9,16 @@ import typer
 from fleetpki import lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import Claim, ClaimState
 
 app = typer.Typer(no_args_is_help=True)
 
-ClaimId = Annotated[int, typer.Argument(metavar="CLAIM", help="The number of the claim.")]
+ClaimId = Annotated[
+    int, typer.Argument(min=1, max=MAX_NUMBER, metavar="CLAIM", help="The number of the claim.")
+]
 
 
 @app.command("list")

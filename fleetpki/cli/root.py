@@ -13,6 +13,7 @@ from fleetpki import files
 from fleetpki.cli.common import Exit, present, read_text
 from fleetpki.cli.passphrase import passphrase
 from fleetpki.errors import FleetError
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import utc_now
 from fleetpki.pki import key_files, roots
 from fleetpki.pki.issuer import to_pem
@@ -124,7 +125,9 @@ def root_crl(
 @app.command()
 def trust_update(
     root_dir: RootDirectory,
-    version: Annotated[int, typer.Option(min=1, help="Higher than any before; the factory's anchors are 0.")],
+    version: Annotated[
+        int, typer.Option(min=1, max=MAX_NUMBER, help="Higher than any before; the factory's anchors are 0.")
+    ],
     anchor: Annotated[list[Path], typer.Option(help="root.crt of a root to trust; may be repeated.")],
     out: Output,
     passphrase_file: PassphraseFile = None,

@@ -10,6 +10,7 @@ import typer
 from fleetpki import lifecycle, views
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present
 from fleetpki.fleet import Fleet
+from fleetpki.inputs import MAX_TOKEN_DAYS
 from fleetpki.registry.models import ApiRole
 
 app = typer.Typer(no_args_is_help=True)
@@ -21,7 +22,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose token it is; th
 def create(
     name: Name,
     role: Annotated[ApiRole, typer.Option(help="What it permits; each role includes those before it.")],
-    days: Annotated[int | None, typer.Option(min=1, help="In days. [default: until revoked]")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=MAX_TOKEN_DAYS, help="In days. [default: until revoked]")
+    ] = None,
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

@@ -22,7 +22,7 @@ def running_as(monkeypatch: pytest.MonkeyPatch, uid: int, sudo_user: str) -> str
 
 
 def test_it_is_the_login_name_of_the_account() -> None:
-    assert OPERATOR == f"operator:{account()}"
+    assert f"operator:{account()}" == OPERATOR
 
 
 def test_behind_sudo_it_is_who_called_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands about batches, allow-list, labels, suspension, audit chain and database of a real fleet."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,42 @@ def test_tables_show_texts_as_they_are(layout: Layout) -> None:
     shown = cli(layout, "alerts", "list").stdout
     assert "[/red]" in shown
     assert r"\x1b[2J" in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["allow", "sensor-1", "--within", "{}"],
+        ["token", "create", "big", "--role", "viewer", "--days", "{}"],
+        ["batch", "create", "big", "--budget", "{}"],
+        ["batch", "change", "bootstrap-1", "--rate", "{}"],
+        ["campaign", "create", "--all", "--rate", "{}"],
+        ["alerts", "acknowledge", "{}"],
+        ["quarantine", "approve", "{}"],
+    ],
+)
+@pytest.mark.parametrize("number", [99999999999, 99999999999999999999])
+def test_a_number_beyond_all_bounds_is_refused(layout: Layout, command: list[str], number: int) -> None:
+    outcome = run_cli(*(each.format(number) for each in command), "--dir", layout.directory)
+    assert outcome.code == 2
+    assert "less than or equal to" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", [["show"], ["suspend", "sensor-1", "--reason"]])
+def test_what_the_terminal_encodes_in_its_own_way_is_refused(layout: Layout, command: list[str]) -> None:
+    outcome = run_cli(*command, os.fsdecode(b"ger\xe4t"), "--dir", layout.directory)
+    assert outcome.code == 2
+    assert outcome.stderr.startswith(r"fleetpki: 'ger\udce4t' cannot be read in the encoding")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b'{"seq": 1}\n', b'{"a":' * 50_000, b"seq,hash\n1,0\n", b"{\xff"]
+)
+def test_a_file_that_is_no_chain_is_refused(layout: Layout, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "chain").write_bytes(content)
+    outcome = cli(layout, "audit", "verify", "--file", tmp_path / "chain")
+    assert outcome.code == 2
+    assert f"{tmp_path / 'chain'}" in outcome.stderr
 
 
 def test_the_quarantine_is_empty(layout: Layout) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import allow_list, quarantine
 from fleetpki.lifecycle.allow_list import AllowedEntry
 from fleetpki.registry import pages
@@ -18,7 +19,7 @@ from fleetpki.web.security import Ctx, Operator, Viewer
 
 _MAX_ENTRIES = 5000
 
-ClaimId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+ClaimId = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 
 router = APIRouter(tags=["enrolment"])
 

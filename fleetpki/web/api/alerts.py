@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import alerts
 from fleetpki.registry import pages
 from fleetpki.registry.database import reading
@@ -32,6 +33,6 @@ def list_alerts(
 
 
 @router.post("/{alert_id}/acknowledge", summary="Acknowledge an alert")
-def acknowledge(caller: Operator, ctx: Ctx, alert_id: Annotated[int, Path(ge=1, le=2**31 - 1)]) -> AlertOut:
+def acknowledge(caller: Operator, ctx: Ctx, alert_id: Annotated[int, Path(ge=1, le=MAX_NUMBER)]) -> AlertOut:
     """Say that you take care of it."""
     return AlertOut.model_validate(alerts.acknowledge(ctx, alert_id, actor=caller.actor))

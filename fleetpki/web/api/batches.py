@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import Field
 
+from fleetpki.inputs import MAX_NUMBER
 from fleetpki.lifecycle import authorities, batches, own_certificates
 from fleetpki.lifecycle.batches import BatchPolicy
 from fleetpki.web.api.devices import Certified
@@ -21,7 +22,7 @@ Enabled = Annotated[bool, Field(description="Whether its devices may enrol")]
 Open = Annotated[bool, Field(description="Whether devices off the allow-list may")]
 Proof = Annotated[bool, Field(description="Whether a device must prove its factory secret")]
 CloudKeys = Annotated[bool, Field(description="Whether keys are made here on request")]
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Budget = Annotated[Count | None, Field(description="How many devices may ever enrol; null: no limit")]
 RatePerMinute = Annotated[Count | None, Field(description="How many may in a minute; null: no limit")]
 

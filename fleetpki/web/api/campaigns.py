@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Path
 from pydantic import ConfigDict, Field, model_validator
 
+from fleetpki.inputs import MAX_RATE
 from fleetpki.lifecycle import Context, KeyRequest, campaigns
 from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
 from fleetpki.lifecycle.selection import Selector
@@ -58,7 +59,7 @@ class NewCampaign(Body):
 
     selector: SelectorIn
     key: KeyRequest = KeyRequest.EC_P256
-    rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    rate_per_minute: Annotated[int, Field(ge=1, le=MAX_RATE)] = 60
     failure_limit_percent: Annotated[int, Field(ge=0, le=100)] = DEFAULT_FAILURE_LIMIT_PERCENT
     reason: Reason | None = None
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from fleetpki import lifecycle
 from fleetpki.errors import Code, NotFound, Rejected
+from fleetpki.inputs import MAX_REENROLLMENT_MINUTES
 from fleetpki.lifecycle import Context, authorities
 from fleetpki.lifecycle.devices import UNCHANGED, update_device
 from fleetpki.registry import pages, queries
@@ -70,7 +71,7 @@ class Reenrollment(Body):
 
     model_config = example(within_minutes=60)
 
-    within_minutes: Annotated[int, Field(ge=1, le=60 * 24 * 365)] = 60
+    within_minutes: Annotated[int, Field(ge=1, le=MAX_REENROLLMENT_MINUTES)] = 60
 
 
 class CertificationRequest(Body):

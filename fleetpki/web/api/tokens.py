@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from fleetpki import lifecycle
+from fleetpki.inputs import MAX_TOKEN_DAYS
 from fleetpki.registry.models import ApiRole
 from fleetpki.web.api.models import TokenOut
 from fleetpki.web.api.types import Body, example
@@ -27,7 +28,9 @@ class NewToken(Body):
 
     name: Annotated[str, Field(pattern=_NAME)]
     role: ApiRole
-    days: Annotated[int | None, Field(ge=1, le=3650, description="Until revoked, when missing")] = None
+    days: Annotated[int | None, Field(ge=1, le=MAX_TOKEN_DAYS, description="Until revoked, when missing")] = (
+        None
+    )
 
 
 class TokenCreated(BaseModel):

@@ -19,7 +19,7 @@ def example(**fields: Any) -> ConfigDict:
     """The ``model_config`` of a body that is described with an example."""
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
-from fleetpki.inputs import MAX_REASON, PRINTABLE
+from fleetpki.inputs import MAX_NUMBER, MAX_REASON, PRINTABLE
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -47,7 +47,7 @@ RotationId = Annotated[
 ]
 
 #: A row's number in the registry.
-After = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before")]
+After = Annotated[int | None, Query(ge=1, le=MAX_NUMBER, description="`next` of the page before")]
 AfterName = Annotated[
     str | None, Query(max_length=128, pattern=PRINTABLE, description="`next` of the page before")
 ]
