@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +17,7 @@ from fleetpki.registry.audit import Head, verify_entries
 from fleetpki.times import rfc3339
 
 FIELDS = ("seq", "at", "actor", "action", "subject", "detail", "previous", "hash")
+_MAX_LINE = 2**20
 
 
 class Format(StrEnum):
@@ -58,9 +60,10 @@ def plain(entry: Mapping[Any, Any]) -> dict[str, Any]:
 def _read(file: TextIO, path: Path) -> Iterator[dict[str, Any]]:
     last = 0
     try:
-        is_json = file.read(1) == "{"
-        file.seek(0)
-        for entry in map(json.loads, file) if is_json else map(_of_csv, csv.DictReader(file)):
+        lines = iter(partial(file.readline, _MAX_LINE), "")
+        start = next(lines, "")
+        lines = chain([start], lines)
+        for entry in map(json.loads, lines) if start[:1] == "{" else map(_of_csv, csv.DictReader(lines)):
             fields = {name: entry[name] for name in FIELDS}
             yield {**fields, "seq": int(entry["seq"]), "at": datetime.fromisoformat(entry["at"])}
             last = int(entry["seq"])

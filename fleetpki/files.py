@@ -11,6 +11,18 @@ from pathlib import Path
 
 from fleetpki.errors import FleetError
 
+MAX_INPUT = 256 * 2**20
+"""Bytes of a file somebody names: an allow-list of millions of devices is shorter."""
+
+
+def read(path: Path) -> bytes:
+    """What is in a file somebody names; one that never ends, like a device, is refused."""
+    with path.open("rb") as file:
+        content = file.read(MAX_INPUT + 1)
+    if len(content) > MAX_INPUT:
+        raise FleetError(f"{path} has more than {MAX_INPUT // 2**20} MiB", "is it the right file?", 2)
+    return content
+
 
 def check_absent(path: Path) -> None:
     """Refuse a place where something is; an empty directory is fine."""

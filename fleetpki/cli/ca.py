@@ -11,7 +11,7 @@ import typer
 from fleetpki import files, own_files, views
 from fleetpki.backup import back_up, restore_backup
 from fleetpki.cli import authority_views, root
-from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present, read_text
+from fleetpki.cli.common import DEFAULT_DIR, Directory, Exit, Json, present, read_bytes, read_text
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.inputs import MAX_NUMBER
@@ -115,7 +115,7 @@ def install_crl(
     as_json: Json = False,
 ) -> None:
     """Publish a root's revocation list; what the authorities it revokes have signed is revoked too."""
-    installed = revocation_lists.install_list(Fleet.open(directory).context, crl.read_bytes())
+    installed = revocation_lists.install_list(Fleet.open(directory).context, read_bytes(crl))
     present(as_json, authority_views.revocation_list_data(installed), f"installed list {installed.number}")
 
 

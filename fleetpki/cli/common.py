@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
+from fleetpki import files
 from fleetpki.errors import FleetError
 from fleetpki.inputs import MAX_REASON, PRINTABLE
 from fleetpki.views import visible
@@ -67,8 +68,14 @@ def _visible_lines(text: str) -> str:
 def read_text(path: Path) -> str:
     """A text file an operator names."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode()
     except UnicodeDecodeError:
         raise FleetError(f"{path} is not a text file", "", Exit.REFUSED) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file an operator names."""
+    try:
+        return files.read(path)
     except OSError as error:
         raise FleetError(f"cannot read {path}: {error.strerror}", "", Exit.REFUSED) from error

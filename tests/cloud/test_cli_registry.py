@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetpki import files
 from fleetpki.account import account
 from fleetpki.config import Layout
 from fleetpki.errors import Code
@@ -156,6 +157,26 @@ def test_a_file_that_is_no_chain_is_refused(layout: Layout, tmp_path: Path, cont
     outcome = cli(layout, "audit", "verify", "--file", tmp_path / "chain")
     assert outcome.code == 2
     assert f"{tmp_path / 'chain'}" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["person", "certify", "alice", "--role", "viewer", "--out", "alice.crt", "--csr"],
+        ["issue", "sensor-1", "--csr"],
+        ["allow-list", "import"],
+        ["campaign", "create", "--ids"],
+        ["ca", "install-crl"],
+        ["audit", "verify", "--file"],
+    ],
+)
+def test_a_file_that_never_ends_is_refused(
+    layout: Layout, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MAX_INPUT", 2**20)
+    outcome = run_cli(*command, "/dev/zero", "--dir", layout.directory)
+    assert outcome.code == 2
+    assert "fleetpki: /dev/zero" in outcome.stderr
 
 
 def test_the_quarantine_is_empty(layout: Layout) -> None:
