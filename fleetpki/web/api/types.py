@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
+from fleetpki.inputs import MAX_NUMBER, MAX_REASON, PRINTABLE
+
 
 class Body(BaseModel):
     """What a request carries. A field nobody knows is refused: it is mostly a known one, mistyped."""
@@ -18,8 +20,6 @@ class Body(BaseModel):
 def example(**fields: Any) -> ConfigDict:
     """The ``model_config`` of a body that is described with an example."""
     return ConfigDict(json_schema_extra={"examples": [fields]})
-
-from fleetpki.inputs import MAX_NUMBER, MAX_REASON, PRINTABLE
 
 
 def _in_utc(at: datetime) -> datetime:
