@@ -120,7 +120,7 @@ static void test_nobody_adds_to_signed_anchors(void **state)
     char *added[] = {as_x509_certificate(pki_authority_pem(&device->pki.foreign_root)), strdup("# a remark\n")};
     for (size_t i = 0; i < COUNT(added); i++) {
         for (int first = 0; first <= 1; first++) {
-            char *order = trust_order(&device->pki.root, 1, &root, 1);
+            char *order = cloud_trust(&device->pki.root, 1, &root, 1);
             cJSON *tree = cJSON_Parse(order);
             cJSON *anchors = cJSON_GetObjectItem(tree, "anchors");
             cJSON_InsertItemInArray(anchors, first ? 0 : 1, cJSON_CreateString(added[i]));
