@@ -49,7 +49,13 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: Annotated[str, Field(description="Why, in one word: a code of the protocol, or of the API alone")]
+    code: Annotated[
+        str,
+        Field(
+            description="Why, in one word: a code of the protocol, or one of the API alone: `not_found`, "
+            "`method_not_allowed`, `too_large`, `unsupported_media_type`"
+        ),
+    ]
     hint: Annotated[str | None, Field(description="What to do about it")] = None
 
 
