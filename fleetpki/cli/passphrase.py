@@ -10,6 +10,7 @@ import typer
 
 from fleetpki.cli.common import Exit, complain, read_text
 from fleetpki.errors import FleetError
+from fleetpki.pki.roots import MIN_PASSPHRASE, check_passphrase
 
 
 def passphrase(file: Path | None, *, new: bool) -> bytes:
@@ -25,5 +26,20 @@ def passphrase(file: Path | None, *, new: bool) -> bytes:
             "give --passphrase-file, or run this in a terminal",
             Exit.REFUSED,
         )
-    typed: str = typer.prompt("Passphrase for the root key", hide_input=True, confirmation_prompt=new)
+    return _new() if new else _typed("Passphrase for the root key")
+
+
+def _new() -> bytes:
+    while True:
+        typed = _typed(f"New passphrase for the root key, at least {MIN_PASSPHRASE} characters", twice=True)
+        try:
+            check_passphrase(typed)
+        except FleetError as error:
+            complain(f"{error.message}: {error.hint}")
+        else:
+            return typed
+
+
+def _typed(prompt: str, *, twice: bool = False) -> bytes:
+    typed: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=twice)
     return typed.encode()

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,29 @@ def test_without_a_terminal_the_passphrase_needs_a_file(
     outcome = run_cli("init", "--dir", workspace / "fleet", "--root-dir", workspace / "root")
     assert outcome.code == 2
     assert "--passphrase-file" in outcome.stderr
+
+
+def test_at_a_terminal_a_weak_passphrase_is_asked_for_again(workspace: Path) -> None:
+    where = ("--dir", workspace / "fleet", "--root-dir", workspace / "root")
+    terminal, its_end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fleetpki.cli", "init", *where],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+    )
+    shown = b""
+    for typed in ("short", "short", PASSPHRASE, PASSPHRASE):
+        while not shown.endswith((b"at least 12 characters: ", b"confirmation: ")):
+            shown += os.read(terminal, 1024)
+        os.write(terminal, f"{typed}\n".encode())
+        shown += b"\n"
+    assert process.wait() == 0
+    os.close(its_end)
+    os.close(terminal)
+    assert shown.count(b"too weak") == 1
+    assert (workspace / "fleet").is_dir()
 
 
 def test_a_passphrase_everybody_can_read_is_warned_about(workspace: Path) -> None:
