@@ -31,6 +31,7 @@ from fleetpki.registry.models import Device, DeviceState
 
 app = typer.Typer()
 
+MIN_ID = 8
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 
 
@@ -163,7 +164,11 @@ def show(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json 
 def revoke(
     device_id: DeviceId,
     certificate: Annotated[
-        str | None, typer.Option(metavar="CERTIFICATE_ID", help="Revoke only this certificate of the device.")
+        str | None,
+        typer.Option(
+            metavar="CERTIFICATE",
+            help=f"Revoke only this certificate: its id, or the first {MIN_ID} characters of it or more.",
+        ),
     ] = None,
     reason: Reason = "unspecified",
     directory: Directory = DEFAULT_DIR,
@@ -177,7 +182,7 @@ def revoke(
     if certificate is None:
         lifecycle.revoke_device(fleet.context, device_id, reason)
     else:
-        _check_owner(fleet, device_id, certificate)
+        certificate = _certificate_id(fleet, device_id, certificate)
         lifecycle.revoke_certificate(fleet.context, certificate, reason)
     present(
         as_json,
@@ -262,12 +267,15 @@ def _known(device: Device | None, device_id: str) -> Device:
     return device
 
 
-def _check_owner(fleet: Fleet, device_id: str, certificate_id: str) -> None:
+def _certificate_id(fleet: Fleet, device_id: str, beginning: str) -> str:
+    """The id of the one certificate of a device that begins like this."""
     with reading(fleet.sessions) as session:
-        certificate = queries.certificate(session, certificate_id)
-        if certificate is None or certificate.device_id != device_id:
-            raise FleetError(
-                f"{device_id} has no certificate {certificate_id}",
-                f"see 'fleetpki show {device_id} --json' for the full ids",
-                Exit.REFUSED,
-            )
+        ids = [each.certificate_id or "" for each in queries.certificates(session, device_id)]
+    found = [each for each in ids if each.startswith(beginning)]
+    if len(found) != 1 or len(beginning) < MIN_ID:
+        raise FleetError(
+            f"{device_id} has no certificate {beginning}, or more than one",
+            f"give {MIN_ID} or more characters of an id that 'fleetpki show {device_id}' prints",
+            Exit.REFUSED,
+        )
+    return found[0]

@@ -148,6 +148,17 @@ def test_revoke_one_certificate_only_of_its_own_device(layout: Layout) -> None:
     assert cli(layout, "show", "sensor-2", "--json").data["certificates"][0]["state"] == "active"
 
 
+def test_a_certificate_to_revoke_can_be_named_by_how_it_begins(layout: Layout) -> None:
+    mine, other = enrolled(layout, "sensor-1"), enrolled(layout, "sensor-2")
+    for beginning in (mine[:7], other[:16], ""):
+        assert cli(layout, "revoke", "sensor-1", "--certificate", beginning).code == 2
+    shown = cli(layout, "show", "sensor-1").stdout
+    assert mine[:16] in shown
+    outcome = cli(layout, "revoke", "sensor-1", "--certificate", mine[:16], "--json")
+    assert outcome.data["certificate_id"] == mine
+    assert cli(layout, "show", "sensor-1", "--json").data["certificates"][0]["state"] == "revoked"
+
+
 def test_issue_prints_or_writes_a_certificate(layout: Layout, tmp_path: Path) -> None:
     enrolled(layout, "sensor-1")
     (tmp_path / "new.csr").write_text(make_csr(new_key(), "sensor-1"))
