@@ -19,6 +19,7 @@ from fleetpki.pki import key_files, roots
 from fleetpki.pki.issuer import to_pem
 from fleetpki.pki.key_store import KeyStore
 from fleetpki.pki.name_constraints import permitted_hosts
+from fleetpki.pki.reasons import REASONS, reason_code
 from fleetpki.pki.root import Root, RootSettings, load, read_settings
 
 app = typer.Typer()
@@ -106,7 +107,9 @@ def root_crl(
     revoke: Annotated[
         Path | None, typer.Option(help="Certificate of an authority to revoke with this list.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, e.g. cACompromise.")] = "cessationOfOperation",
+    reason: Annotated[
+        str | None, typer.Option(help="Why, e.g. cACompromise. [default: cessationOfOperation]")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     pkcs11_module: Module = None,
     pin_file: PinFile = None,
@@ -115,9 +118,14 @@ def root_crl(
 
     Example: *fleetpki ca root-crl --root-dir root --revoke issuing.crt --reason cACompromise --out root.crl*
     """
+    if reason is not None and revoke is None:
+        raise FleetError("--reason is for --revoke", "name the certificate to revoke", Exit.REFUSED)
+    if reason is not None and reason_code(reason) is None:
+        problem = f"{reason!r} is no reason a revocation list knows"
+        raise FleetError(problem, f"use one of {', '.join(REASONS)}", Exit.REFUSED)
     root, now = _open(root_dir, passphrase_file, pkcs11_module, pin_file), utc_now()
     if revoke is not None:
-        root.revoke(_certificate(revoke).serial_number, reason, now)
+        root.revoke(_certificate(revoke).serial_number, reason or "cessationOfOperation", now)
     files.replace(out, root.revocation_list(now), mode=0o644)
     present(False, None, f"wrote {out}: carry it back, then 'fleetpki ca install-crl {out.name}'")
 

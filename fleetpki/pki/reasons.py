@@ -24,6 +24,9 @@ _STANDARD = {
     for word in (reason.value, reason.name)
 }
 
+REASONS = tuple(dict.fromkeys(reason.value for reason in _STANDARD.values()))
+"""What lists and OCSP can say, as RFC 5280 spells it."""
+
 
 @dataclass(frozen=True)
 class Revocation:

@@ -226,6 +226,15 @@ def test_a_compromised_issuing_authority_is_revoked_at_the_root(office: Office) 
     assert entry.serial_number == x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
 
 
+@pytest.mark.parametrize(
+    "options", [["--reason", "cACompromise"], ["--revoke", "root.crt", "--reason", "fun"]]
+)
+def test_a_reason_no_list_can_tell_is_refused(office: Office, options: list[str]) -> None:
+    crl = office.folder / "root.crl"
+    assert office.at_root("root-crl", *options, "--out", crl).code == 2
+    assert not crl.exists()
+
+
 def test_everything_the_root_signs_is_in_its_journal_first(office: Office) -> None:
     certificate = x509.load_pem_x509_certificate(office.roll_over("issuing-2").read_bytes())
     journal = (office.folder / "root" / "journal.jsonl").read_text().splitlines()
