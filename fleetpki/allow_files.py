@@ -32,7 +32,7 @@ def read_allow_list(name: str, text: str) -> list[AllowedEntry]:
         try:
             _add(entries, data)
         except FleetError as error:
-            problems.append(f"{where}: {error.message}")
+            problems.append(": ".join(filter(None, (where, error.message, error.hint))))
     if problems:
         shown = problems[:_MAX_PROBLEMS]
         more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []

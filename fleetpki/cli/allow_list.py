@@ -11,7 +11,9 @@ import typer
 from fleetpki import lifecycle
 from fleetpki.allow_files import csv_text, read_allow_list
 from fleetpki.cli.common import DEFAULT_DIR, Directory, Json, present, read_text
+from fleetpki.errors import NotFound
 from fleetpki.fleet import Fleet
+from fleetpki.lifecycle import allow_list
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -52,5 +54,10 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Take devices off the list. Those that have enrolled stay what they are."""
-    removed = lifecycle.disallow_devices(Fleet.open(directory).context, device_ids)
+    context = Fleet.open(directory).context
+    missing = allow_list.without_line(context, device_ids)
+    if missing:
+        hint = "nothing was removed; 'fleetpki allow-list export' shows the list"
+        raise NotFound(f"no line for {', '.join(missing)}", hint)
+    removed = lifecycle.disallow_devices(context, device_ids)
     present(as_json, {"removed": removed}, f"removed {removed} lines")

@@ -30,6 +30,13 @@ KeyUri = Annotated[
 ]
 
 
+def _directory(text: str) -> Path:
+    """A directory that is named; the current one is ``.``, not nothing."""
+    if not text:
+        raise FleetError("which directory?", "its name is empty", Exit.REFUSED)
+    return Path(text)
+
+
 @app.command(name="list")
 def list_authorities(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
     """List the authorities there are, or were."""
@@ -186,7 +193,8 @@ def renew(
 
 @app.command()
 def backup(
-    to: Annotated[Path, typer.Argument(help="A new directory.")], directory: Directory = DEFAULT_DIR
+    to: Annotated[Path, typer.Argument(parser=_directory, metavar="DIRECTORY", help="A new directory.")],
+    directory: Directory = DEFAULT_DIR,
 ) -> None:
     """Copy the fleet, with registry and keys, into a directory. It may run meanwhile."""
     back_up(Fleet.open(directory), to.absolute())
@@ -195,7 +203,9 @@ def backup(
 
 @app.command()
 def restore(
-    backup_directory: Annotated[Path, typer.Argument(metavar="BACKUP", help="What 'ca backup' made.")],
+    backup_directory: Annotated[
+        Path, typer.Argument(parser=_directory, metavar="BACKUP", help="What 'ca backup' made.")
+    ],
     directory: Directory = DEFAULT_DIR,
 ) -> None:
     """Make a fleet of a backup, in a new directory, after checking it."""

@@ -16,9 +16,11 @@ from fleetpki.cli.common import DEFAULT_DIR, REASON, Directory, Exit, Json, err,
 from fleetpki.errors import FleetError
 from fleetpki.fleet import Fleet
 from fleetpki.inputs import MAX_RATE
-from fleetpki.lifecycle import KeyRequest, campaigns
+from fleetpki.lifecycle import KeyRequest, authorities, campaigns
 from fleetpki.lifecycle.campaigns import DEFAULT_FAILURE_LIMIT_PERCENT
 from fleetpki.lifecycle.selection import Selector
+from fleetpki.pki.identifiers import is_certificate_id
+from fleetpki.registry.database import reading
 from fleetpki.registry.models import Campaign, CampaignState
 
 app = typer.Typer()
@@ -36,7 +38,8 @@ def create(
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only devices of this production batch.")] = None,
     issuer: Annotated[
-        str | None, typer.Option(metavar="AUTHORITY_ID", help="Only certificates of this authority.")
+        str | None,
+        typer.Option(metavar="AUTHORITY", help="Only certificates of this authority: its name or id."),
     ] = None,
     ids: Annotated[Path | None, typer.Option(help="Only the devices in this file, one id a line.")] = None,
     expires_before: Annotated[
@@ -56,11 +59,12 @@ def create(
 
     Example: *fleetpki campaign create --group north --rate 300 --failure-limit 2*
     """
+    fleet = Fleet.open(directory)
     selector = Selector(
         group=group,
         tags=dict(_name_and_value(text) for text in tag or []),
         batch=batch,
-        issuer_id=issuer,
+        issuer_id=_authority_id(fleet, issuer) if issuer is not None else None,
         device_ids=read_text(ids).split() if ids else None,
         expires_before=expires_before.replace(tzinfo=UTC) if expires_before else None,
     )
@@ -70,7 +74,6 @@ def create(
             "give filters (--group, --tag, --batch, --issuer, --ids, --expires-before), or --all",
             Exit.REFUSED,
         )
-    fleet = Fleet.open(directory)
     campaign = campaigns.create(
         fleet.context,
         selector=selector,
@@ -131,6 +134,11 @@ def cancel(campaign_id: CampaignId, directory: Directory = DEFAULT_DIR, as_json:
     """End a campaign; devices that have not answered are not asked any more."""
     fleet = Fleet.open(directory)
     _done(fleet, campaigns.cancel(fleet.context, campaign_id), as_json)
+
+
+def _authority_id(fleet: Fleet, name: str) -> str:
+    with reading(fleet.sessions) as session:
+        return name if is_certificate_id(name) else authorities.named(session, name).authority_id
 
 
 def _watch(fleet: Fleet, campaign_id: str) -> None:

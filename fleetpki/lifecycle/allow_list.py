@@ -30,7 +30,11 @@ class AllowedEntry:
     def check(self) -> None:
         """Refuse a line that can never match anything."""
         if not is_device_id(self.device_id):
-            raise FleetError(f"{self.device_id!r} is no device id", "use 3 to 64 of A-Z a-z 0-9 _ -", 2)
+            raise FleetError(
+                f"{self.device_id!r} is no device id",
+                "use 3 to 64 of A-Z a-z 0-9 _ -, beginning with a letter or digit",
+                exit_code=2,
+            )
         if self.certificate_id is not None and not is_certificate_id(self.certificate_id):
             raise FleetError(
                 f"{self.certificate_id!r} is no certificate id", "use 64 lower-case hexadecimal digits", 2
@@ -59,6 +63,12 @@ def disallow_devices(ctx: Context, device_ids: Sequence[str], *, actor: str = OP
         with ctx.transaction(actor, "disallow", "allow-list") as tx:
             removed += sum(_remove(tx, each) for each in device_ids[start : start + _AT_ONCE])
     return removed
+
+
+def without_line(ctx: Context, device_ids: Sequence[str]) -> list[str]:
+    """Those of the devices that are not on the list."""
+    with reading(ctx.sessions) as session:
+        return [each for each in device_ids if session.get(AllowedDevice, each) is None]
 
 
 def allowed_devices(ctx: Context) -> Iterator[AllowedEntry]:

@@ -32,6 +32,7 @@ def test_json() -> None:
         ("list.csv", "", "line 1: the header"),
         ("list.csv", "device_id,colour\nsensor-1,red\n", "line 1: the header"),
         ("list.csv", "device_id\nsensor-1\n\na/b\n", "line 4: 'a/b' is no device id"),
+        ("list.csv", "device_id\na\n", "line 2: 'a' is no device id: use 3 to 64 of"),
         ("list.csv", "device_id,group\nsensor-1\n", "line 2: 1 fields, the header has 2"),
         ("list.csv", "device_id\nsensor-1\nsensor-1\n", "line 3: sensor-1 is listed twice"),
         ("list.csv", "device_id,certificate_id\nsensor-1,xyz\n", "line 2: 'xyz' is no certificate id"),

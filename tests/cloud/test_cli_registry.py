@@ -50,6 +50,35 @@ def test_a_closed_batch_takes_who_is_on_the_list(layout: Layout, tmp_path: Path)
     assert (batch["open"], batch["budget"]) == (False, 9)
 
 
+def test_lines_that_are_not_on_the_list_are_named_and_nothing_is_removed(
+    layout: Layout, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text("device_id\nsensor-8\n")
+    cli(layout, "allow-list", "import", tmp_path / "list.csv")
+    outcome = cli(layout, "allow-list", "remove", "sensor-8", "nope", "neither")
+    assert outcome.code == 2
+    assert "no line for nope, neither" in outcome.stderr
+    assert cli(layout, "allow-list", "remove", "sensor-8", "--json").data == {"removed": 1}
+
+
+def test_a_campaign_for_an_authority_by_name_or_id(layout: Layout) -> None:
+    issuer = cli(layout, "ca", "show", "issuing", "--json").data["authority_id"]
+    for named in ("issuing", issuer):
+        begun = cli(layout, "campaign", "create", "--issuer", named, "--json").data
+        assert begun["selector"] == {"issuer_id": issuer}
+        cli(layout, "campaign", "cancel", begun["campaign_id"])
+    outcome = cli(layout, "campaign", "create", "--issuer", "nobody")
+    assert outcome.code == 2
+    assert "no authority nobody" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", [["ca", "backup", ""], ["ca", "restore", ""]])
+def test_no_name_is_not_the_current_directory(layout: Layout, command: list[str]) -> None:
+    outcome = run_cli(*command, "--dir", layout.directory)
+    assert outcome.code == 2
+    assert "which directory?" in outcome.stderr
+
+
 def test_labels(layout: Layout) -> None:
     assert cli(layout, "tag", "sensor-1", "site=south", "line=2", "--group", "pumps").code == 0
     cli(layout, "tag", "sensor-1", "line=")
