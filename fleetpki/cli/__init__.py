@@ -7,6 +7,8 @@ was up; 4 the environment is to blame (a program is missing, a port is taken, a 
 """
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,6 +54,21 @@ app.add_typer(database.app, name="db", help="The registry's database: bring its 
 app.add_typer(factory.app, name="factory", help="Make devices: flash images, allow-list, flashing.")
 app.add_typer(token.app, name="token", help="Who may use the API and the dashboard.")
 app.add_typer(person.app, name="person", help="Who may use them with a certificate instead of a token.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fleetpki {version('fleetpki')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options of the command itself."""
 
 
 def main() -> None:

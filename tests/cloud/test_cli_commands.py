@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands on a registry, without a broker: results, messages, exit codes."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,11 @@ def test_issue_refuses_what_is_no_request(layout: Layout, tmp_path: Path, conten
 def test_the_directory_can_come_from_the_environment(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEETPKI_DIR", str(layout.directory))
     assert run_cli("devices", "--json").data == []
+
+
+def test_the_version() -> None:
+    outcome = run_cli("--version")
+    assert (outcome.code, outcome.stdout) == (0, f"fleetpki {version('fleetpki')}\n")
 
 
 @pytest.mark.parametrize("command", ["init", "up", "devices", "show", "rotate", "revoke", "issue", "allow"])
