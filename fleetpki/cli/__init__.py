@@ -53,7 +53,11 @@ app.add_typer(ca.app, name="ca", help="The authorities: ceremonies, rollover, ba
 app.add_typer(database.app, name="db", help="The registry's database: bring its schema up to date.")
 app.add_typer(factory.app, name="factory", help="Make devices: flash images, allow-list, flashing.")
 app.add_typer(token.app, name="token", help="Who may use the API and the dashboard.")
-app.add_typer(person.app, name="person", help="Who may use them with a certificate instead of a token.")
+app.add_typer(
+    person.app,
+    name="person",
+    help="Who may use the API and the dashboard with a certificate instead of a token.",
+)
 
 
 def _version(wanted: bool) -> None:

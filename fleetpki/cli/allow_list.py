@@ -20,7 +20,9 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with a header, or JSON when its name ends in .json.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with a header, or JSON when its name ends in .json.")
+    ],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +51,7 @@ def export(directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
 
 @app.command()
 def remove(
-    device_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The device ids.")],
+    device_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The device ids.")],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:

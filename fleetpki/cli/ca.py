@@ -84,7 +84,9 @@ def request(
 @app.command()
 def install(
     name: Name,
-    certificate: Annotated[Path, typer.Argument(help="What 'fleetpki ca sign' wrote.")],
+    certificate: Annotated[
+        Path, typer.Argument(metavar="CERTIFICATE", help="What 'fleetpki ca sign' wrote.")
+    ],
     chain: Annotated[
         Path | None, typer.Option(help="Certificates of its root by other roots ('ca cross-sign').")
     ] = None,
@@ -92,7 +94,10 @@ def install(
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Take over a new issuing authority. It signs when it is activated."""
+    """Take over a new issuing authority. It signs when it is activated.
+
+    Example: *fleetpki ca install issuing-2 issuing-2.crt*
+    """
     authority = ceremony.install_authority(
         Fleet.open(directory).context,
         name,
@@ -106,7 +111,7 @@ def install(
 @app.command()
 def install_root(
     name: Name,
-    certificate: Annotated[Path, typer.Argument(help="root.crt of the new root.")],
+    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="root.crt of the new root.")],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -117,7 +122,7 @@ def install_root(
 
 @app.command()
 def install_crl(
-    crl: Annotated[Path, typer.Argument(help="What 'fleetpki ca root-crl' wrote.")],
+    crl: Annotated[Path, typer.Argument(metavar="CRL", help="What 'fleetpki ca root-crl' wrote.")],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +133,9 @@ def install_crl(
 
 @app.command()
 def trust_send(
-    document: Annotated[Path, typer.Argument(help="What 'fleetpki ca trust-update' wrote.")],
+    document: Annotated[
+        Path, typer.Argument(metavar="DOCUMENT", help="What 'fleetpki ca trust-update' wrote.")
+    ],
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
@@ -157,21 +164,27 @@ def bootstrap(
 
 @app.command()
 def activate(name: Name, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
-    """Let an issuing authority sign all new certificates; the one that did is retiring then."""
+    """Let an issuing authority sign all new certificates; the one that did is retiring then.
+
+    Example: *fleetpki ca activate issuing-2*
+    """
     authority = ceremony.activate(Fleet.open(directory).context, name)
     _present(as_json, authority, f"{name} signs new certificates now")
 
 
 @app.command()
 def retire(name: Name, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
-    """End an authority of which no certificate is at work any more."""
+    """End an authority of which no certificate is at work any more.
+
+    Example: *fleetpki ca retire issuing*
+    """
     authority = ceremony.retire(Fleet.open(directory).context, name)
     _present(as_json, authority, f"{name} is retired")
 
 
 @app.command()
 def renew(
-    own: Annotated[Own, typer.Argument(help="Whose certificate.")],
+    own: Annotated[Own, typer.Argument(metavar="|".join(Own), help="Whose certificate.")],
     new_key: Annotated[
         bool,
         typer.Option(
@@ -184,6 +197,8 @@ def renew(
     """Certify the key of broker, service or operator anew, by the active authority; restart 'up' afterwards.
 
     The broker's certificate gets the hosts that are in fleet.toml now.
+
+    Example: *fleetpki ca renew broker*
     """
     fleet = Fleet.open(directory)
     certificate = own_files.renew(fleet, own, new_key=new_key)
@@ -196,7 +211,10 @@ def backup(
     to: Annotated[Path, typer.Argument(parser=_directory, metavar="DIRECTORY", help="A new directory.")],
     directory: Directory = DEFAULT_DIR,
 ) -> None:
-    """Copy the fleet, with registry and keys, into a directory. It may run meanwhile."""
+    """Copy the fleet, with registry and keys, into a directory. It may run meanwhile.
+
+    Example: *fleetpki ca backup /media/disk/fleet-2026-07-01*
+    """
     back_up(Fleet.open(directory), to.absolute())
     present(False, None, f"backed up to {to}: keep it as safe as the fleet itself")
 
@@ -208,7 +226,10 @@ def restore(
     ],
     directory: Directory = DEFAULT_DIR,
 ) -> None:
-    """Make a fleet of a backup, in a new directory, after checking it."""
+    """Make a fleet of a backup, in a new directory, after checking it.
+
+    Example: *fleetpki ca restore /media/disk/fleet-2026-07-01 --dir /srv/fleet*
+    """
     restore_backup(backup_directory.absolute(), directory.absolute())
     present(False, None, f"restored to {directory}; next: fleetpki up")
 

@@ -34,7 +34,7 @@ CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Its id, as 
 def create(
     group: Annotated[str | None, typer.Option(help="Only devices of this group.")] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only with this tag; may be repeated.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only with this tag; may be repeated.")
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only devices of this production batch.")] = None,
     issuer: Annotated[
@@ -167,5 +167,5 @@ def _done(fleet: Fleet, campaign: Campaign, as_json: bool) -> None:
 def _name_and_value(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise FleetError(f"{text!r} is no tag", "give --tag NAME=VALUE", Exit.REFUSED)
+        raise FleetError(f"{text!r} is no tag", "give --tag KEY=VALUE", Exit.REFUSED)
     return name, value

@@ -20,7 +20,10 @@ def crl(
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Sign the revocation lists that are due. A running fleet does so by itself, every few seconds."""
+    """Sign the revocation lists that are due. A running fleet does so by itself, every few seconds.
+
+    Example: *fleetpki crl --rebuild*
+    """
     context = Fleet.open(directory).context
     signed = revocation_lists.publish(context) if rebuild else revocation_lists.publish_due(context)
     data = [authority_views.revocation_list_data(each) for each in signed]

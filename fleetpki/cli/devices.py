@@ -86,9 +86,7 @@ def devices(
 @app.command()
 def tag(
     device_id: DeviceId,
-    tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE...]", help="KEY= removes a tag.")
-    ] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="KEY= removes a tag.")] = None,
     group: Annotated[
         str | None, typer.Option(help='Put the device into this group; "" takes it out.')
     ] = None,
@@ -140,14 +138,20 @@ def suspend(
 
 @app.command()
 def resume(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
-    """Let a suspended device in again."""
+    """Let a suspended device in again.
+
+    Example: *fleetpki resume sensor-17*
+    """
     lifecycle.resume_device(Fleet.open(directory).context, device_id)
     present(as_json, {"device_id": device_id, "state": "active"}, f"resumed {device_id}")
 
 
 @app.command()
 def show(device_id: DeviceId, directory: Directory = DEFAULT_DIR, as_json: Json = False) -> None:
-    """Show one device: its certificates and its rotations, oldest first."""
+    """Show one device: its certificates and its rotations, oldest first.
+
+    Example: *fleetpki show sensor-17*
+    """
     with reading(Fleet.open(directory).sessions) as session:
         known = _known(queries.device(session, device_id), device_id)
         device = views.device_data(known, pages.certificate_ids(session, [known]).get(device_id))
@@ -237,6 +241,8 @@ def allow(
     """Let a device enrol once more, though it holds a certificate that works.
 
     For a device that lost its identity: after a factory reset, or a repair.
+
+    Example: *fleetpki allow sensor-17 --within 30*
     """
     fleet = Fleet.open(directory)
     lifecycle.allow_reenrollment(fleet.context, device_id, timedelta(minutes=within))

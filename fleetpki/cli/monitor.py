@@ -86,6 +86,9 @@ def acknowledge(
     directory: Directory = DEFAULT_DIR,
     as_json: Json = False,
 ) -> None:
-    """Note that somebody takes care of an alert. It stays open until its cause is gone."""
+    """Note that somebody takes care of an alert. It stays open until its cause is gone.
+
+    Example: *fleetpki alerts acknowledge 7*
+    """
     alert = lifecycle_alerts.acknowledge(Fleet.open(directory).context, alert_id)
     present(as_json, views.alert_data(alert), f"acknowledged alert {alert_id}")

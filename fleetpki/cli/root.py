@@ -61,7 +61,7 @@ def make_root(
 
 @app.command()
 def sign(
-    request: Annotated[Path, typer.Argument(help="What 'fleetpki ca request' wrote.")],
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="What 'fleetpki ca request' wrote.")],
     root_dir: RootDirectory,
     out: Output,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before signing.")] = False,
@@ -83,7 +83,7 @@ def sign(
 
 @app.command()
 def cross_sign(
-    certificate: Annotated[Path, typer.Argument(help="root.crt of the new root.")],
+    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="root.crt of the new root.")],
     root_dir: RootDirectory,
     out: Output,
     passphrase_file: PassphraseFile = None,

@@ -100,7 +100,7 @@ class TestCampaign:
         ("options", "complaint"),
         [
             (["--group", "nowhere"], "no device is selected"),
-            (["--tag", "rack"], "NAME=VALUE"),
+            (["--tag", "rack"], "KEY=VALUE"),
             (["--ids", "/nowhere/ids"], "/nowhere/ids"),
             (["--all", "--group", "north"], "which devices?"),
         ],
