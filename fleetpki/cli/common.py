@@ -4,6 +4,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,10 +30,15 @@ class Exit(IntEnum):
     ENVIRONMENT = 4
 
 
-def _reason(text: str) -> str:
-    if not 1 <= len(text) <= MAX_REASON or re.fullmatch(PRINTABLE, text) is None:
-        raise FleetError(f"a reason has 1 to {MAX_REASON} printable characters", "", Exit.REFUSED)
-    return text
+def printable(what: str, longest: int) -> Callable[[str], str]:
+    """The parser of a text that others will read."""
+
+    def parse(text: str) -> str:
+        if not 1 <= len(text) <= longest or re.fullmatch(PRINTABLE, text) is None:
+            raise FleetError(f"{what} has 1 to {longest} printable characters", "", Exit.REFUSED)
+        return text
+
+    return parse
 
 
 Directory = Annotated[
@@ -40,7 +46,9 @@ Directory = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DeviceId = Annotated[str, typer.Argument(metavar="ID", help="The device id.")]
-REASON = typer.Option(parser=_reason, metavar="TEXT", help="Why; kept in the registry.")
+REASON = typer.Option(
+    parser=printable("a reason", MAX_REASON), metavar="TEXT", help="Why; kept in the registry."
+)
 Reason = Annotated[str, REASON]
 
 DEFAULT_DIR = Path("fleet")

@@ -10,11 +10,11 @@ import typer
 from cryptography import x509
 
 from fleetpki import files
-from fleetpki.cli.common import Exit, present, read_text
+from fleetpki.cli.common import Exit, present, printable, read_text
 from fleetpki.cli.passphrase import passphrase
 from fleetpki.errors import FleetError
 from fleetpki.inputs import MAX_NUMBER
-from fleetpki.lifecycle import utc_now
+from fleetpki.lifecycle import ceremony, utc_now
 from fleetpki.pki import key_files, roots
 from fleetpki.pki.issuer import to_pem
 from fleetpki.pki.key_store import KeyStore
@@ -37,7 +37,10 @@ Output = Annotated[Path, typer.Option("--out", help="The file to write.")]
 def make_root(
     root_dir: RootDirectory,
     name: Annotated[str, typer.Option(help="Its name among the fleet's authorities, e.g. root-2.")],
-    common_name: Annotated[str, typer.Option(help="Its name in certificates.")] = "fleetpki root CA",
+    common_name: Annotated[
+        str,
+        typer.Option(parser=printable("a common name", 64), metavar="TEXT", help="Its name in certificates."),
+    ] = "fleetpki root CA",
     public_url: Annotated[
         str | None, typer.Option(help="public_url of the fleet, for the address of its revocation list.")
     ] = None,
@@ -52,6 +55,7 @@ def make_root(
 
     Example: *fleetpki ca root --root-dir /media/stick/root-2 --name root-2*
     """
+    ceremony.check_name(name)
     settings = RootSettings(name, public_url, key_uri or "file:root.key")
     secret = None if key_uri else passphrase(passphrase_file, new=True)
     store = KeyStore(root_dir, pkcs11_module=pkcs11_module, pin_file=pin_file)

@@ -206,9 +206,14 @@ def _key(ctx: Context, uri: str) -> PrivateKey:
         return ctx.keyring.create(uri, KeyType.EC_P256)
 
 
-def _require_free_name(session: Session, name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be part of a file's name and of an address."""
     if _NAME.fullmatch(name) is None:
         raise FleetError(f"{name!r} is no name for an authority", "use 1 to 32 of a-z 0-9 -", exit_code=2)
+
+
+def _require_free_name(session: Session, name: str) -> None:
+    check_name(name)
     if session.scalar(select(Authority).where(Authority.name == name)) is not None:
         raise Rejected(Code.NOT_ALLOWED, f"there is, or was, an authority {name}")
 

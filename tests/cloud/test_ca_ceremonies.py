@@ -235,6 +235,12 @@ def test_a_reason_no_list_can_tell_is_refused(office: Office, options: list[str]
     assert not crl.exists()
 
 
+@pytest.mark.parametrize("options", [["--name", "Root 2"], ["--name", "root-2", "--common-name", "\x1b[31m"]])
+def test_a_root_that_could_not_be_installed_is_not_made(office: Office, options: list[str]) -> None:
+    assert office.at_root("root", *options, root="root-2").code == 2
+    assert not (office.folder / "root-2").exists()
+
+
 def test_everything_the_root_signs_is_in_its_journal_first(office: Office) -> None:
     certificate = x509.load_pem_x509_certificate(office.roll_over("issuing-2").read_bytes())
     journal = (office.folder / "root" / "journal.jsonl").read_text().splitlines()
