@@ -112,7 +112,10 @@ def _authorities(ctx: Context, session: Session) -> Iterator[Finding]:
     now = ctx.clock()
     in_use = Authority.state.in_((AuthorityState.ACTIVE, AuthorityState.RETIRING))
     ours = select(Authority).where(in_use, Authority.kind != AuthorityKind.OCSP)
-    for authority in session.scalars(ours.order_by(Authority.name)):
+    found = session.scalars(ours.order_by(Authority.name)).all()
+    if not any(each.kind == AuthorityKind.ISSUING and each.state == AuthorityState.ACTIVE for each in found):
+        yield Finding("authorities", Level.CRITICAL, "none signs new certificates: activate an issuing one")
+    for authority in found:
         warning, critical = _limits(ctx, authority)
         level = left(authority.not_after, now, warning, critical)
         message = f"valid until {authority.not_after:%Y-%m-%d}"

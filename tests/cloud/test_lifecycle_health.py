@@ -44,6 +44,12 @@ def test_ocsp_signers_come_and_go_without_a_word(fleet: Fleet, clock: Clock) -> 
     assert set(before.values()) == {Level.OK}
 
 
+def test_without_an_authority_that_signs_somebody_has_to_act(fleet: Fleet) -> None:
+    assert "authorities" not in health(fleet, "authorities")
+    install_list(fleet.ctx, root_list(fleet.hierarchy, fleet.hierarchy.issuing.certificate))
+    assert health(fleet, "authorities") == {"authorities": Level.CRITICAL}
+
+
 def test_a_certificate_of_the_cloud_that_was_renewed_is_no_worry_any_more(fleet: Fleet, clock: Clock) -> None:
     clock.now = fleet.hierarchy.operator.certificate.not_valid_after_utc - timedelta(days=10)
     assert set(health(fleet, "certificate").values()) == {Level.WARNING}
