@@ -84,7 +84,18 @@ TROUBLES = {"disk full": full_disk, "database server away": server_away, "token 
 @pytest.fixture(params=TROUBLES)
 def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     with TROUBLES[request.param](tmp_path, monkeypatch) as scene:
+        await_web(scene.up)
         yield scene
+
+
+def await_web(up: RunningFleet) -> None:
+    """Devices can connect before the web processes have begun, whose sockets are there already."""
+    for name, path, identity in (
+        ("est", "/.well-known/est/cacerts", up.bootstrap),
+        ("api", "/api/v1/devices", up.operator),
+    ):
+        with up.web(name, identity) as client:
+            assert client.get(path).status_code == 200
 
 
 def by_mqtt(peer: Peer, device_id: str, csr: str) -> Any:
