@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import pairwise
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fleetpki.lifecycle import revocation_lists
@@ -16,6 +16,7 @@ from fleetpki.lifecycle.context import Context
 from fleetpki.registry import audit
 from fleetpki.registry.database import reading
 from fleetpki.registry.models import (
+    IS_OF_CLOUD,
     Authority,
     AuthorityKind,
     AuthorityState,
@@ -34,7 +35,6 @@ _AUDIT_SAMPLE = 100
 _LIST_IS_OLD = revocation_lists.VALIDITY - 2 * revocation_lists.REFRESH
 
 #: As the index says it: a bound parameter would not let the database use that.
-_OF_CLOUD = text("certificates.role IN ('broker', 'service')")
 
 
 class Level(IntEnum):
@@ -130,7 +130,7 @@ def _limits(ctx: Context, authority: Authority) -> tuple[timedelta, timedelta]:
 
 
 def _certificates_of_the_cloud(ctx: Context, session: Session) -> Iterator[Finding]:
-    ours = select(Certificate).where(_OF_CLOUD).order_by(Certificate.id)
+    ours = select(Certificate).where(IS_OF_CLOUD).order_by(Certificate.id)
     newest = {  # a former one stays good for whoever still uses it, and nobody has to renew it
         (certificate.role, certificate.common_name): certificate
         for certificate in session.scalars(ours)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from sqlalchemy import select
-from sqlalchemy.orm import aliased
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected
 from fleetpki.lifecycle import authorities, issuance
@@ -19,6 +18,7 @@ from fleetpki.pki.identifiers import certificate_id, key_digest
 from fleetpki.pki.keys import PublicKey
 from fleetpki.registry import queries
 from fleetpki.registry.models import (
+    IS_OF_CLOUD,
     LIVE_CERTIFICATE,
     Authority,
     AuthorityKind,
@@ -113,8 +113,8 @@ def renew_own(
 def _revoke_others(ctx: Context, actor: str, renewed: Certificate) -> None:
     with ctx.transaction(actor, "renew", renewed.common_name) as tx:
         others = select(Certificate).where(
+            IS_OF_CLOUD,
             Certificate.role == renewed.role,
-            Certificate.role.in_(_RENEWABLE),
             Certificate.common_name == renewed.common_name,
             Certificate.state.in_(LIVE_CERTIFICATE),
             Certificate.id != renewed.id,
@@ -125,21 +125,15 @@ def _revoke_others(ctx: Context, actor: str, renewed: Certificate) -> None:
 
 def replaced(tx: Transaction, authority: Authority) -> Sequence[Certificate]:
     """The certificates of broker, services and operator that another authority has certified anew since."""
-    newer = aliased(Certificate)
-    has_newer = select(newer).where(
-        newer.role == Certificate.role,
-        newer.common_name == Certificate.common_name,
-        newer.issuer_id != authority.authority_id,
-        newer.state == CertificateState.ACTIVE,
-        newer.id > Certificate.id,
-    )
-    query = select(Certificate).where(
-        Certificate.role.in_(_RENEWABLE),
-        Certificate.issuer_id == authority.authority_id,
-        Certificate.state == CertificateState.ACTIVE,
-        has_newer.exists(),
-    )
-    return tx.session.scalars(query).all()
+    query = select(Certificate).where(IS_OF_CLOUD, Certificate.state == CertificateState.ACTIVE)
+    ours = tx.session.scalars(query.order_by(Certificate.id)).all()
+    newest = {(each.role, each.common_name): each.issuer_id for each in ours}
+    return [
+        each
+        for each in ours
+        if each.issuer_id == authority.authority_id
+        and newest[each.role, each.common_name] != authority.authority_id
+    ]
 
 
 def earlier(tx: Transaction, public_key: PublicKey, role: Role, common_name: str) -> Certificate | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from fleetpki.errors import Code, FleetError, NotFound, Rejected
 from fleetpki.lifecycle import authorities, issuance
@@ -16,7 +16,14 @@ from fleetpki.lifecycle.transitions import revoke
 from fleetpki.pki import profiles
 from fleetpki.pki.csr_policy import check_csr
 from fleetpki.registry.database import reading
-from fleetpki.registry.models import LIVE_CERTIFICATE, ApiRole, Certificate, CertificateState, Role
+from fleetpki.registry.models import (
+    IS_OF_CLOUD,
+    LIVE_CERTIFICATE,
+    ApiRole,
+    Certificate,
+    CertificateState,
+    Role,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PEOPLE = select(Certificate).where(Certificate.api_role.is_not(None)).order_by(Certificate.id)
@@ -73,6 +80,6 @@ def revoke_person(ctx: Context, name: str, reason: str, *, actor: str = OPERATOR
 
 def _require_free_name(tx: Transaction, name: str) -> None:
     """The name of a part of the cloud is nobody else's: the audit chain calls it by that."""
-    ours = select(Certificate).where(text("certificates.role IN ('broker', 'service')"))
+    ours = select(Certificate).where(IS_OF_CLOUD)
     if any(each.common_name == name and each.state in LIVE_CERTIFICATE for each in tx.session.scalars(ours)):
         raise Rejected(Code.NOT_ALLOWED, f"{name} is the name of a part of the cloud")

@@ -5,6 +5,7 @@
 from fleetpki.registry.models.base import Base, UtcDateTime
 from fleetpki.registry.models.certificates import (
     IS_ACTIVE_CERTIFICATE,
+    IS_OF_CLOUD,
     LIVE_CERTIFICATE,
     PENDING_CERTIFICATE,
     Authority,
@@ -40,6 +41,7 @@ from fleetpki.registry.models.trust import TrustDocument
 
 __all__ = [
     "IS_ACTIVE_CERTIFICATE",
+    "IS_OF_CLOUD",
     "IS_OPEN_ROTATION",
     "LIVE_CERTIFICATE",
     "OPEN_ROTATION",

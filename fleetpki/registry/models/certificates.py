@@ -159,6 +159,8 @@ Index(
     "certificates_by_revocation", Certificate.revoked_at, sqlite_where=_WITHDRAWN, postgresql_where=_WITHDRAWN
 )
 _OF_CLOUD = text("role IN ('broker', 'service')")
+IS_OF_CLOUD = text(f"certificates.{_OF_CLOUD.text}")
+"""Of broker, services and operator, said as the index says it: they are few among those of devices."""
 Index("certificates_of_the_cloud", Certificate.role, sqlite_where=_OF_CLOUD, postgresql_where=_OF_CLOUD)
 _OF_PEOPLE = text("api_role IS NOT NULL")
 Index("certificates_of_people", Certificate.common_name, sqlite_where=_OF_PEOPLE, postgresql_where=_OF_PEOPLE)
