@@ -377,16 +377,22 @@ static void test_a_request_that_the_cloud_may_accept_later_stays_the_same(void *
     }
 }
 
+/** The device has asked with a key of another backend than software. */
+static void ask_with_key_of(test_device_t *device, const cert_key_backend_t *backend, char *id)
+{
+    device->config.key_backend = backend;
+    device_boot(device);
+    device_connected(device);
+    last_request_id(device, id);
+}
+
 static void test_a_request_whose_key_this_firmware_cannot_use_is_made_anew(void **state)
 {
     test_device_t *device = *state;
     cert_status_t public_key_status;
     cert_key_backend_t other = test_other_backend(&public_key_status);
-    device->config.key_backend = &other;
-    device_boot(device);
-    device_connected(device);
     char id[CERT_REQUEST_ID_MAX + 1], anew[CERT_REQUEST_ID_MAX + 1];
-    last_request_id(device, id);
+    ask_with_key_of(device, &other, id);
     device->config.key_backend = NULL; /* another firmware */
     fake_port_forget(&device->fake);
     device_boot(device);
@@ -411,11 +417,8 @@ static void test_a_key_that_counts_as_corrupt_is_given_up_after_some_tries_and_n
     test_device_t *device = *state;
     cert_status_t public_key_status;
     cert_key_backend_t other = test_other_backend(&public_key_status);
-    device->config.key_backend = &other;
-    device_boot(device);
-    device_connected(device);
     char id[CERT_REQUEST_ID_MAX + 1], later[CERT_REQUEST_ID_MAX + 1];
-    last_request_id(device, id);
+    ask_with_key_of(device, &other, id);
     for (int round = 0; round < 2; round++) {
         public_key_status = CERT_ERR_CORRUPT; /* as a failed allocation looks, too */
         device_power_cycle(device);
